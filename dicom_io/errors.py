@@ -1,0 +1,28 @@
+"""What can go wrong with DICOM.
+
+DicomError
+├── Unreadable    the bytes are not a data set that we can identify or decode
+├── Refused       we choose not to render or send it, and the text says why
+├── Rejected      a peer's final no: ours to fix, never retried
+└── Unavailable   a peer that may answer later: try again
+"""
+
+
+class DicomError(Exception):
+    """Its text says what was found, what was wanted and what to do; it never holds patient data."""
+
+
+class Unreadable(DicomError):
+    """The bytes do not decode, or lack what identifies them."""
+
+
+class Refused(DicomError):
+    """It decodes, but must not be used as asked."""
+
+
+class Rejected(DicomError):
+    """The peer said no for good: sending the same again cannot help."""
+
+
+class Unavailable(DicomError):
+    """The peer did not answer, or said that it may take it later."""

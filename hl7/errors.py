@@ -1,0 +1,23 @@
+"""What can go wrong with HL7.
+
+Hl7Error
+├── Malformed     the bytes are not a message that we can read, or would not be a valid one
+├── Rejected      AE or CE: the receiver will not take this message, ours to fix, never retried
+└── Unavailable   AR or CR, no answer, or a foreign answer: send the same message again later
+"""
+
+
+class Hl7Error(Exception):
+    """Its text says what was found, what was wanted and what to do; it never holds a field's value."""
+
+
+class Malformed(Hl7Error):
+    """Not a readable, or not a valid, message."""
+
+
+class Rejected(Hl7Error):
+    """The receiver said no for good (HL7 2.5.1 chapter 2.9.2.2: AE, CE)."""
+
+
+class Unavailable(Hl7Error):
+    """No acknowledgement of this message yet (AR, CR, time-out, closed connection, another message's answer)."""
