@@ -3,13 +3,21 @@
 DicomError
 ├── Unreadable    the bytes are not a data set that we can identify or decode
 ├── Refused       we choose not to render or send it, and the text says why
+├── NoSpace       we cannot keep it now: the sender should try again later
 ├── Rejected      a peer's final no: ours to fix, never retried
 └── Unavailable   a peer that may answer later: try again
 """
 
 
 class DicomError(Exception):
-    """Its text says what was found, what was wanted and what to do; it never holds patient data."""
+    """Its text says what was found, what was wanted and what to do; it never holds patient data.
+
+    `comment` is what a peer wrote beside its answer. Nobody knows what it holds: show it, but log it never.
+    """
+
+    def __init__(self, text: str, *, comment: str = "") -> None:
+        super().__init__(text)
+        self.comment = comment
 
 
 class Unreadable(DicomError):
@@ -18,6 +26,10 @@ class Unreadable(DicomError):
 
 class Refused(DicomError):
     """It decodes, but must not be used as asked."""
+
+
+class NoSpace(DicomError):
+    """There is no room to keep it until somebody makes some."""
 
 
 class Rejected(DicomError):
