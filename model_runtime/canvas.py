@@ -8,6 +8,7 @@ Sections are read off by position, so the report's structure is right by constru
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -112,14 +113,14 @@ def lay(template: Template, anchors: Sequence[Anchor], *, encode: Encode, canvas
     has left is shared evenly by the gaps before, between and after its anchors.
 
     Raises:
-        AnchorRefused: an anchor without text, or for a section that the template lacks.
+        AnchorRefused: an anchor without text, with characters that no report can carry, for a section that
+            the template lacks, or (from `encode`) one that the tokenizer cannot give back.
         AnchorDoesNotFit: anchors leave a gap of the section fewer than SMALLEST_GAP tokens,
             or the template itself is longer than the canvas.
     """
     for anchor in anchors:
         template.section(anchor.section)
-        if not anchor.text.strip():
-            raise AnchorRefused(f"an anchor for section {anchor.section} is empty; dictate some words or leave it out")
+        _check_sayable(anchor)
     ids: list[int] = []
     pieces: list[Piece] = []
 
@@ -140,6 +141,17 @@ def lay(template: Template, anchors: Sequence[Anchor], *, encode: Encode, canvas
         )
     put(Kind.END, "", [end_id] * (canvas_length - len(ids)))
     return Layout(tuple(ids), tuple(pieces))
+
+
+def _check_sayable(anchor: Anchor) -> None:
+    """Control characters frame messages (0x0B, 0x1C) and switch character sets (ESC); lone surrogates have no bytes."""
+    if not anchor.text.strip():
+        raise AnchorRefused(f"an anchor for section {anchor.section} is empty; dictate some words or leave it out")
+    for character in anchor.text:
+        if unicodedata.category(character) in ("Cc", "Cs") and character not in "\t\r\n":
+            raise AnchorRefused(
+                f"an anchor for section {anchor.section} holds U+{ord(character):04X}, which is no text; leave it out"
+            )
 
 
 def _spaced(text: str) -> str:

@@ -1,0 +1,101 @@
+"""A finished draft: what was written, by whom, and how sure the writer was. Standard library only."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from statistics import fmean
+
+from model_runtime.canvas import Code
+from model_runtime.model_card import Sampler
+
+
+class Author(StrEnum):
+    MODEL = "model"
+    ANCHOR = "anchor"  # the radiologist's own words
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Consecutive text by one author. A model span is one sentence at most, or the space before an anchor."""
+
+    text: str
+    kind: Author
+    confidence: float | None = None  # geometric mean of the token probabilities; None where no token was chosen
+
+
+@dataclass(frozen=True, slots=True)
+class SectionText:
+    """One section of the report; its heading is not part of its text."""
+
+    name: str
+    heading: str
+    code: Code
+    spans: tuple[Span, ...]
+
+    @property
+    def text(self) -> str:
+        return "".join(span.text for span in self.spans)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """Everything that, with the same inputs, gives the same draft again."""
+
+    name: str
+    version: str
+    fingerprint: str  # sha256 of the checkpoint directory, hexadecimal
+    adapter: str | None
+    seed: int
+    sampler: Sampler
+    transformers: str  # library versions
+    torch: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Confidence:
+    """Over the sentences that the model wrote."""
+
+    lowest: float
+    mean: float
+
+
+@dataclass(frozen=True, slots=True)
+class DraftText:
+    """A report draft, section by section; `steps` counts denoising steps."""
+
+    sections: tuple[SectionText, ...]
+    identity: ModelIdentity
+    steps: int
+    missing: tuple[str, ...] = ()  # required sections that came out without text
+
+    @property
+    def confidence(self) -> Confidence | None:
+        """None where the model wrote nothing."""
+        known = [s.confidence for section in self.sections for s in section.spans if s.confidence is not None]
+        return Confidence(min(known), fmean(known)) if known else None
+
+    def as_json(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> DraftText:
+        """The draft whose `as_json` this is."""
+        row = json.loads(text)
+        identity = row["identity"]
+        return cls(
+            sections=tuple(
+                SectionText(
+                    name=section["name"],
+                    heading=section["heading"],
+                    code=Code(**section["code"]),
+                    spans=tuple(Span(s["text"], Author(s["kind"]), s["confidence"]) for s in section["spans"]),
+                )
+                for section in row["sections"]
+            ),
+            identity=ModelIdentity(**identity | {"sampler": Sampler(**identity["sampler"])}),
+            steps=row["steps"],
+            missing=tuple(row["missing"]),
+        )
