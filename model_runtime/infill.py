@@ -68,8 +68,7 @@ def infill(
             # Built anew for each call: generate() appends its temperature to the list that it is given.
             logits_processor=LogitsProcessorList([processor]),
             generation_config=_generation_config(loaded, free=min(layout.free for layout in layouts)),
-            # None, or generate() would overwrite all that stands behind the first end token with padding.
-            eos_token_id=None,
+            # Without one, generate() leaves alone what stands behind the first end token.
             pad_token_id=None,
             streamer=None if on_step is None else _Steps(on_step),
         )
