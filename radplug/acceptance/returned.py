@@ -1,0 +1,80 @@
+"""What came back from radplug, read from the received files alone: is it a draft, and do the anchors stand?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dicom_io import report_checks, report_reading
+from hl7 import checks, oru
+from model_runtime.canvas import Anchor
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnedSr:
+    """An SR as the PACS has it; `texts` are by the code value of their section."""
+
+    file: Path
+    sop_instance_uid: str
+    study_uid: str
+    completion_flag: str
+    verification_flag: str
+    preliminary_flag: str
+    texts: Mapping[str, str]
+    faults: tuple[str, ...]
+
+    @classmethod
+    def read(cls, file: Path) -> ReturnedSr:
+        data = file.read_bytes()
+        document = report_reading.read(data)
+        return cls(
+            file=file,
+            sop_instance_uid=document.ids.sop_instance_uid,
+            study_uid=document.study_uid,
+            completion_flag=document.completion_flag,
+            verification_flag=document.verification_flag,
+            preliminary_flag=document.preliminary_flag,
+            texts={s.heading.value: "\n".join(p.text for p in s.paragraphs) for s in document.report.sections},
+            faults=tuple(fault.text for fault in report_checks.check(data)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnedOru:
+    """An ORU^R01 as the reporting system has it; `texts` are by the code of their section."""
+
+    file: Path
+    study_uid: str
+    obr_25: str
+    obx_11: tuple[str, ...]
+    texts: Mapping[str, str]
+    faults: tuple[str, ...]
+
+    @classmethod
+    def read(cls, file: Path) -> ReturnedOru:
+        data = file.read_bytes()
+        result = oru.read(data)
+        return cls(
+            file=file,
+            study_uid=result.study_uid,
+            obr_25=result.status,
+            obx_11=tuple(sorted(set(result.observation_statuses))),
+            texts={section.code: section.text for section in result.sections},
+            faults=tuple(map(str, checks.check(data))),
+        )
+
+
+def anchors_stand(anchors: Sequence[Anchor], codes: Mapping[str, str], texts: Mapping[str, str]) -> bool:
+    """Whether every anchor is in its section's text byte for byte, in the order given.
+
+    `codes` gives a section's code value by its name, `texts` a section's text by its code value.
+    """
+    begin = dict.fromkeys(codes, 0)
+    for anchor in anchors:
+        text = texts.get(codes.get(anchor.section, ""), "").encode()
+        found = text.find(anchor.text.encode(), begin.get(anchor.section, 0))
+        if found < 0:
+            return False
+        begin[anchor.section] = found + len(anchor.text.encode())
+    return True

@@ -1,0 +1,48 @@
+"""A reporting system as radplug meets it: takes results over MLLP, acknowledges them, and keeps each as it came."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from hl7.acknowledgement import acknowledge
+from hl7.message import Message
+from hl7.mllp import Listener
+
+HOST = "127.0.0.1"
+
+
+class SimulatedRis:
+    """Listens on a free loopback port; answers AA and files every message under `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._received: list[Path] = []
+        self._lock = threading.Lock()
+        self._listener = Listener(HOST, 0, self._take)
+
+    @property
+    def port(self) -> int:
+        return self._listener.port
+
+    @property
+    def received(self) -> tuple[Path, ...]:
+        with self._lock:
+            return tuple(self._received)
+
+    def _take(self, message: bytes) -> bytes:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with self._lock:
+            path = self._folder / f"received-{len(self._received) + 1}.hl7"
+            path.write_bytes(message)
+            self._received.append(path)
+        return acknowledge(Message.parse(message), "AA")
+
+    def __enter__(self) -> Self:
+        self._listener.start()
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
+        self._listener.stop()

@@ -1,0 +1,28 @@
+"""Dictated phrases as people and interfaces give them: SECTION=phrase."""
+
+from __future__ import annotations
+
+import unicodedata
+
+
+class BadAnchor(Exception):
+    """The phrase cannot be an anchor; the text says why, without the phrase."""
+
+
+def parse(given: str) -> tuple[str, str]:
+    """Section and phrase; the phrase is what stands behind the first `=`, byte for byte.
+
+    Raises:
+        BadAnchor: no section or no phrase, or a character that neither DICOM nor HL7 text can carry.
+    """
+    section, equals, phrase = given.partition("=")
+    section = section.strip().upper()
+    if not equals or not section or not phrase.strip():
+        raise BadAnchor("an anchor is SECTION=phrase, e.g. 'FINDINGS=Small left pleural effusion.'")
+    for character in phrase:
+        if character != "\n" and unicodedata.category(character) in ("Cc", "Cs"):
+            raise BadAnchor(
+                f"an anchor for {section} holds the control character U+{ord(character):04X}, which a report cannot "
+                "carry; give it without"
+            )
+    return section, phrase

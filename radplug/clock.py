@@ -1,0 +1,64 @@
+"""The clock: closes studies that are due, and rings the doorbell for cases and deliveries that wait.
+
+Deadlines are rows. Whatever the queue loses, a worker drops or a restart forgets is rung for again from here.
+"""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import Protocol
+
+import structlog
+
+from radplug import pipeline
+from radplug.wiring import House
+
+TICK = 0.25  # seconds
+RING_AGAIN = timedelta(seconds=60)  # for work that was rung for and that nobody has taken up since
+
+log = structlog.get_logger(__name__)
+
+
+class Doorbell(Protocol):
+    """The queue. Raises BellBroken where it cannot be reached."""
+
+    def draft(self, case_id: str) -> None: ...
+    def deliver(self, case_id: str) -> None: ...
+
+
+class BellBroken(Exception):
+    """The queue's broker does not answer."""
+
+
+def tick(house: House, doorbell: Doorbell) -> None:
+    """Do once what is due now.
+
+    Raises:
+        BellBroken: the rest stays due.
+    """
+    now = house.now()
+    for case_id in house.drafting.due_to_close(now):
+        pipeline.close(house, case_id)
+    for case_id in house.drafting.due_to_draft(house.now()):
+        doorbell.draft(case_id)
+        house.drafting.ring_again_at(case_id, house.now() + RING_AGAIN)
+    for case_id in house.delivering.due(now):
+        doorbell.deliver(case_id)
+        house.delivering.ring_again_at(case_id, now, now + RING_AGAIN)
+
+
+def run(house: House, doorbell: Doorbell, stop: threading.Event) -> None:
+    """Tick until `stop` is set."""
+    bell_works = True
+    while not stop.wait(TICK):
+        try:
+            tick(house, doorbell)
+        except BellBroken as broken:
+            if bell_works:
+                log.warning("the queue cannot be reached; the clock goes on trying", reason=str(broken))
+            bell_works = False
+        else:
+            if not bell_works:
+                log.info("the queue can be reached again")
+            bell_works = True

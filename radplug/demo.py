@@ -1,0 +1,238 @@
+"""The whole way on one machine: a simulated PACS sends a study, and its draft comes back as SR and as ORU.
+
+Everything is real but the peers: the stations run as their own processes, from a settings file like any site's.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from dicom_io.errors import DicomError
+from dicom_io.reading import read_instance
+from dicom_io.sending import Peer
+from hl7.orders import Order
+from model_runtime.canvas import Anchor
+from radplug import demo_report, settings
+from radplug.acceptance import synthetic_study
+from radplug.acceptance.simulated_pacs import SimulatedPacs
+from radplug.acceptance.simulated_ris import SimulatedRis
+from radplug.anchors import BadAnchor, parse
+from radplug.demo_report import Outcome
+from radplug.domain import SETTLED, CaseState, DeliveryState, Dictation
+from radplug.records.viewing import CaseView
+from radplug.settings import Settings
+from radplug.supervisor import STATIONS
+from radplug.wiring import House
+
+SEED = 1_000_007  # of the demo's phantom; training never sees a seed from 1,000,000 on
+ANCHORS = (
+    Anchor("FINDINGS", "Small right pleural effusion, new since yesterday."),
+    Anchor("IMPRESSION", "Discussed with the ward at 14:30."),
+)
+START_SECONDS = 90.0
+DRAFT_SECONDS = 240.0
+PACS_AE, OUR_AE = "DEMOPACS", "RADPLUG"
+
+
+class DemoFailed(Exception):
+    """The demo could not be run; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sendable:
+    """What the simulated PACS will send."""
+
+    files: tuple[Path, ...]
+    study_uid: str
+    order: Order | None
+
+
+def run(
+    folder: Path | None, given: Sequence[str] | None, data: Path | None, as_json: bool, out: Console, err: Console
+) -> int:
+    """Show the demo on `err`, with JSON on `out` if asked for, else on `out`; the exit code.
+
+    Raises:
+        DemoFailed: nothing could be shown at all.
+    """
+    people = err if as_json else out
+    root = (data or Path(tempfile.mkdtemp(prefix="radplug-demo-"))).resolve()
+    root.mkdir(parents=True, exist_ok=True)
+    anchors = _anchors(given)
+    study = _own_study(folder) if folder else _synthetic_study(root)
+    with ExitStack() as stack:
+        pacs = stack.enter_context(SimulatedPacs(PACS_AE, root / "pacs"))
+        ris = stack.enter_context(SimulatedRis(root / "ris"))
+        site = _settings(root, pacs, ris)
+        progress = stack.enter_context(_progress(people))
+        stack.enter_context(_stations(root, site, progress))
+        house = House(site, "demo")
+        if study.order:
+            house.receiving.add_order(study.order, house.now())
+        for anchor in anchors:
+            house.receiving.add_dictation(
+                Dictation(anchor.section, anchor.text, "demo", house.now(), study_uid=study.study_uid)
+            )
+        not_sent = _send(pacs, study, site, progress)
+        view = _wait_for_draft(house, study, progress)
+    outcome = Outcome.of(view, anchors, root, site, pacs.received, ris.received, not_sent)
+    demo_report.show(people, outcome, site)
+    if as_json:
+        out.print(json.dumps(outcome.as_json(), ensure_ascii=False), markup=False, highlight=False, soft_wrap=True)
+    return 0 if outcome.good else 1
+
+
+def _anchors(given: Sequence[str] | None) -> tuple[Anchor, ...]:
+    try:
+        return tuple(Anchor(*parse(one)) for one in given) if given else ANCHORS
+    except BadAnchor as error:
+        raise DemoFailed(f"--anchor: {error}") from error
+
+
+def _synthetic_study(root: Path) -> Sendable:
+    made = synthetic_study.write(root / "study", SEED, datetime.now().astimezone())
+    return Sendable(made.files, made.study_uid, made.order)
+
+
+def _own_study(folder: Path) -> Sendable:
+    """The DICOM files of one study under `folder`."""
+    if not folder.is_dir():
+        raise DemoFailed(f"--study: there is no folder {folder}")
+    found: dict[str, list[Path]] = {}
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        try:
+            found.setdefault(read_instance(path).study_uid, []).append(path)
+        except DicomError:
+            continue  # not DICOM, or nothing that a PACS could identify
+    if len(found) != 1:
+        raise DemoFailed(f"--study: {folder} holds {len(found)} studies; give a folder with the files of one")
+    ((study_uid, files),) = found.items()
+    return Sendable(tuple(files), study_uid, None)
+
+
+def _settings(root: Path, pacs: SimulatedPacs, ris: SimulatedRis) -> Settings:
+    """The demo's radplug.toml, written and read like any site's."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    file = root / "radplug.toml"
+    file.write_text(
+        f"""# The demo's settings; a site's look the same.
+[listener]
+ae_title = "{OUR_AE}"
+host = "127.0.0.1"
+port = {port}
+calling_ae_titles = ["{PACS_AE}"]
+
+[store]
+data = {json.dumps(str(root / "data"))}
+keep_free_mib = 64
+
+[assembly]
+quiet_seconds = 1.0
+
+[drafting]
+assume_body_part = "CHEST"  # the demo model knows nothing else
+
+[[pacs]]
+name = "demo-pacs"
+ae_title = "{pacs.ae_title}"
+host = "127.0.0.1"
+port = {pacs.port}
+
+[[reporting]]
+name = "demo-reporting"
+host = "127.0.0.1"
+port = {ris.port}
+assigning_authority = "DEMO"
+processing_id = "T"
+""",
+        encoding="utf-8",
+    )
+    return settings.load(file)
+
+
+@contextmanager
+def _stations(root: Path, site: Settings, progress: Progress) -> Iterator[None]:
+    """`radplug up` in the background, ready; stopped at the end as by Ctrl-C."""
+    task = progress.add_task("starting listener, clock, model and delivery", total=len(STATIONS))
+    log_file = root / "radplug.log"
+    command = [sys.executable, "-m", "radplug.cli", "--config", str(root / "radplug.toml"), "up"]
+    with log_file.open("wb") as log:
+        up = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        house = House(site, "demo")
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            if up.poll() is not None or time.monotonic() > deadline:
+                raise DemoFailed(f"the stations did not start; {log_file} tells why")
+            ready = _ready(house, root)
+            progress.update(task, completed=ready)
+            if ready == len(STATIONS):
+                break
+            time.sleep(0.1)
+        yield
+    finally:
+        up.send_signal(signal.SIGINT)
+        up.wait()
+
+
+def _ready(house: House, root: Path) -> int:
+    """How many stations are ready; none before `radplug up` has made the database."""
+    if not (root / "data" / "radplug.sqlite").is_file() or not house.database.is_current():
+        return 0
+    return sum(station.ready_at is not None for station in house.stations.all())
+
+
+def _send(pacs: SimulatedPacs, study: Sendable, site: Settings, progress: Progress) -> tuple[str, ...]:
+    """The study by C-STORE; what radplug did not take, and why."""
+    task = progress.add_task("the PACS sends the study", total=len(study.files))
+    peer = Peer(OUR_AE, site.listener.host, site.listener.port)
+    try:
+        return pacs.send_study(study.files, peer, lambda done: progress.update(task, completed=done))
+    except DicomError as error:
+        raise DemoFailed(f"the study could not be sent: {error}") from error
+
+
+def _wait_for_draft(house: House, study: Sendable, progress: Progress) -> CaseView:
+    task = progress.add_task("radplug assembles, renders, drafts and delivers", total=None)
+    deadline = time.monotonic() + DRAFT_SECONDS
+    while time.monotonic() < deadline:
+        case = house.viewing.case_of_study(study.study_uid)
+        if case is not None:
+            view = house.viewing.whole(case.id)
+            progress.update(task, description=f"radplug assembles, renders, drafts and delivers: {case.state}")
+            dead = any(delivery.state is DeliveryState.DEAD for delivery in view.deliveries)
+            if case.state in SETTLED or (case.state is CaseState.DRAFTED and dead):
+                progress.update(task, total=1, completed=1)
+                return view
+        time.sleep(0.05)
+    raise DemoFailed(f"no draft within {DRAFT_SECONDS:.0f} s; the log beside the data tells why")
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Progress]:
+    columns: tuple[Any, ...] = (
+        SpinnerColumn(finished_text="✓"),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        yield progress

@@ -1,0 +1,73 @@
+"""A document to its destination: checked once more, sent, and the answer in words.
+
+The last door of the house: whatever is not a plain draft, or fails our own checks, stops here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import dicom_io.errors
+import hl7.errors
+from dicom_io import report_checks, sending
+from dicom_io.sending import Peer
+from hl7 import acknowledgement, checks, mllp
+from radplug.domain import Delivery, DeliveryRefused, DestinationUnavailable, DocumentKind
+from radplug.settings import PacsDestination, ReportingDestination
+from radplug.study_store import StudyStore
+
+
+class Destinations:
+    """The site's PACS and reporting systems, by name; `ae_title` is ours."""
+
+    def __init__(
+        self,
+        store: StudyStore,
+        ae_title: str,
+        *,
+        pacs: Sequence[PacsDestination],
+        reporting: Sequence[ReportingDestination],
+    ) -> None:
+        self._store = store
+        self._ae_title = ae_title
+        self._pacs = {p.name: p for p in pacs}
+        self._reporting = {r.name: r for r in reporting}
+
+    def send(self, delivery: Delivery) -> str:
+        """The destination's answer in words.
+
+        Raises:
+            DeliveryRefused: the document is unfit, its destination is not in the settings any more, or said no.
+            DestinationUnavailable: it may take the document later.
+        """
+        data = self._store.path(delivery.document.file).read_bytes()
+        try:
+            if delivery.document.kind is DocumentKind.SR:
+                return self._send_sr(data, delivery)
+            return self._send_oru(data, delivery)
+        except KeyError:
+            raise DeliveryRefused(f"no destination is named {delivery.destination}; name one so, then resend") from None
+        except (dicom_io.errors.Unavailable, hl7.errors.Unavailable) as error:
+            raise DestinationUnavailable(str(error)) from error
+        except (dicom_io.errors.DicomError, hl7.errors.Hl7Error) as error:
+            raise DeliveryRefused(str(error)) from error
+
+    def _send_sr(self, data: bytes, delivery: Delivery) -> str:
+        pacs = self._pacs[delivery.destination]
+        _require_fit([fault.text for fault in report_checks.check(data)])
+        peer = Peer(pacs.ae_title, pacs.host, pacs.port)
+        stored = sending.send(data, peer, calling_ae=self._ae_title, timeout=pacs.timeout_seconds)
+        return f"stored, with a warning: {stored.warning}" if stored.warning else "stored"
+
+    def _send_oru(self, data: bytes, delivery: Delivery) -> str:
+        reporting = self._reporting[delivery.destination]
+        _require_fit([str(finding) for finding in checks.check(data)])
+        answer = mllp.exchange(data, reporting.host, reporting.port, timeout=reporting.timeout_seconds)
+        acknowledged = acknowledgement.read(answer)
+        acknowledgement.settle(acknowledged, delivery.document.id)
+        return acknowledged.code
+
+
+def _require_fit(faults: Sequence[str]) -> None:
+    if faults:
+        raise DeliveryRefused("not fit to be sent: " + "; ".join(faults))

@@ -1,0 +1,184 @@
+"""Looks at an installation from all sides, and says in plain words what is wrong and what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import redis
+
+from dicom_io.errors import DicomError
+from dicom_io.sending import Peer, echo
+from model_runtime.errors import UnusableCheckpoint
+from model_runtime.model_card import ModelCard
+from radplug.embedded_redis import NoRedis, find_server
+from radplug.findings import Finding
+from radplug.records.database import WrongSchema
+from radplug.settings import SettingsError
+from radplug.wiring import House
+
+WAIT = 5.0  # seconds for a peer's answer
+
+
+def examine(house: House) -> list[Finding]:
+    """All findings, in the order of the data's way."""
+    looks: tuple[Callable[[House], Iterator[Finding]], ...] = (
+        _callers,
+        _data,
+        _database,
+        _broker,
+        _listener,
+        _stations,
+        _checkpoint,
+        _gpu,
+        _pacs,
+        _reporting,
+    )
+    return [finding for look in looks for finding in look(house)]
+
+
+def _callers(house: House) -> Iterator[Finding]:
+    try:
+        callers = house.settings.listener.callers
+    except SettingsError as error:
+        yield Finding("who may send", False, str(error))
+        return
+    if callers is None:
+        yield Finding("who may send", True, "any AE title (accept_any_calling_ae): right for a test bench only")
+    else:
+        yield Finding("who may send", True, ", ".join(sorted(callers)))
+
+
+def _data(house: House) -> Iterator[Finding]:
+    folder = house.settings.store.data
+    existing = next(p for p in (folder, *folder.absolute().parents) if p.is_dir())
+    if not os.access(existing, os.W_OK | os.X_OK):
+        yield Finding("data directory", False, f"{folder} cannot be written; give it to the user that runs radplug")
+        return
+    free, wanted = shutil.disk_usage(existing).free >> 20, house.settings.store.keep_free_mib
+    if free < wanted:
+        text = f"{free} MiB are free in {folder}, below {wanted} MiB every C-STORE is answered 0xA700; make room"
+        yield Finding("disk", False, text)
+    else:
+        yield Finding("disk", True, f"{free} MiB are free in {folder}")
+
+
+def _database(house: House) -> Iterator[Finding]:
+    where = house.database.url.render_as_string(hide_password=True)
+    try:
+        house.database.require_schema()
+    except WrongSchema as error:
+        yield Finding("database", False, f"{where}: {error}")
+    except OSError as error:
+        yield Finding("database", False, f"{where}: {error.strerror}; check database.url")
+    else:
+        yield Finding("database", True, where)
+
+
+def _broker(house: House) -> Iterator[Finding]:
+    url = house.settings.broker.url
+    if not url:
+        try:
+            yield Finding("queue", True, f"`radplug up` will start a private Redis: {find_server()}")
+        except NoRedis as error:
+            yield Finding("queue", False, str(error))
+        return
+    client = redis.Redis.from_url(url, socket_timeout=WAIT, socket_connect_timeout=WAIT)
+    try:
+        version = client.info("server")["redis_version"]
+    except redis.RedisError as error:
+        yield Finding("queue", False, f"broker.url does not answer ({type(error).__name__}); is Redis running there?")
+    else:
+        yield Finding("queue", True, f"Redis {version}")
+    finally:
+        client.close()
+
+
+def _listener(house: House) -> Iterator[Finding]:
+    s = house.settings.listener
+    host = "127.0.0.1" if s.host in ("0.0.0.0", "::") else s.host
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.settimeout(WAIT)
+        answers = probe.connect_ex((host, s.port)) == 0
+    if not answers:
+        text = f"nothing listens on {host}:{s.port}; start `radplug up`, and open the port in the firewall for the PACS"
+        yield Finding("listener", False, text)
+        return
+    caller = next(iter(sorted(s.calling_ae_titles)), s.ae_title)
+    try:
+        echo(Peer(s.ae_title, host, s.port), calling_ae=caller, timeout=WAIT)
+    except DicomError as error:
+        yield Finding("listener", False, f"{host}:{s.port} answers, but not as {s.ae_title} should: {error}")
+    else:
+        yield Finding("listener", True, f"{s.ae_title} answers C-ECHO on {host}:{s.port}")
+
+
+def _stations(house: House) -> Iterator[Finding]:
+    try:
+        house.database.require_schema()
+    except WrongSchema:
+        return  # said already
+    found = {station.name: station for station in house.stations.all()}
+    for name in ("listener", "clock", "draft", "delivery"):
+        station = found.get(name)
+        if station is None:
+            yield Finding(f"station {name}", False, "is not at work; start `radplug up`, or its systemd unit")
+        elif station.ready_at is None:
+            yield Finding(
+                f"station {name}", False, "has started and is not ready yet; its log tells why, if it stays so"
+            )
+        else:
+            yield Finding(f"station {name}", True, f"ready {station.detail}".strip())
+
+
+def _checkpoint(house: House) -> Iterator[Finding]:
+    try:
+        card = ModelCard.read(house.checkpoint)
+    except UnusableCheckpoint as error:
+        yield Finding("checkpoint", False, f"{error}; set model.checkpoint to a directory that has one")
+        return
+    if not (Path(house.checkpoint) / "config.json").is_file():
+        yield Finding("checkpoint", False, f"{house.checkpoint} holds no model; set model.checkpoint")
+        return
+    yield Finding("checkpoint", True, f"{card.name} {card.version}: {card.purpose}")
+
+
+def _gpu(house: House) -> Iterator[Finding]:
+    import torch  # seconds to import: only this look needs it
+
+    wanted = house.settings.model.device
+    if torch.cuda.is_available():
+        yield Finding("GPU", True, torch.cuda.get_device_name())
+    elif wanted == "cuda":
+        yield Finding("GPU", False, "model.device is cuda and there is no usable GPU; check the driver, or set auto")
+    else:
+        yield Finding("GPU", True, "none; the model runs on the CPU, which is enough for the demo checkpoint only")
+
+
+def _pacs(house: House) -> Iterator[Finding]:
+    if not house.settings.pacs and not house.settings.reporting:
+        yield Finding("destinations", False, "no [[pacs]] and no [[reporting]] is set, so drafts go nowhere; name one")
+    for pacs in house.settings.pacs:
+        about = f"PACS {pacs.name}"
+        try:
+            peer = Peer(pacs.ae_title, pacs.host, pacs.port)
+            echo(peer, calling_ae=house.settings.listener.ae_title, timeout=min(WAIT, pacs.timeout_seconds))
+        except DicomError as error:
+            yield Finding(about, False, str(error))
+        else:
+            yield Finding(about, True, f"{pacs.ae_title} answers C-ECHO on {pacs.host}:{pacs.port}")
+
+
+def _reporting(house: House) -> Iterator[Finding]:
+    for reporting in house.settings.reporting:
+        about, where = f"reporting system {reporting.name}", f"{reporting.host}:{reporting.port}"
+        try:
+            socket.create_connection((reporting.host, reporting.port), min(WAIT, reporting.timeout_seconds)).close()
+        except OSError as error:
+            text = f"{where} cannot be reached ({error.strerror or 'time-out'}); check host, port and firewall"
+            yield Finding(about, False, text)
+        else:
+            yield Finding(about, True, f"{where} accepts connections; only a message shows whether it takes results")

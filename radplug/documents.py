@@ -1,0 +1,182 @@
+"""A draft in the format of each destination: DICOM SR for a PACS, HL7 ORU^R01 for a reporting system.
+
+Documents are minted here, once. They are written before the draft's row, so a resend is the same document.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pydicom
+
+from dicom_io import report as sr
+from dicom_io import structured_report
+from dicom_io.study import Instance, Study
+from dicom_io.uids import mint_uid, uid_for
+from hl7 import oru
+from hl7.header import Application, Header
+from hl7.orders import Order
+from hl7.patient import Patient
+from hl7.result import Device, Result, ResultSection
+from radplug import __version__
+from radplug.domain import Case, Document, DocumentKind, Draft, KeptInstance
+from radplug.records.viewing import Viewing
+from radplug.settings import DeviceSettings, PacsDestination, ReportingDestination
+from radplug.study_store import StudyStore, write_durably
+
+SERIES_NUMBER = 9900  # far from what modalities count
+ELEMENTS = {sr.FINDINGS.value: sr.FINDING, sr.IMPRESSIONS.value: sr.IMPRESSION}  # what a section's text is, CID 7002
+EMPTY = "(No text was drafted for this section.)"
+
+
+class Documents:
+    """Composes for the destinations of one site."""
+
+    def __init__(
+        self,
+        store: StudyStore,
+        viewing: Viewing,
+        device: DeviceSettings,
+        *,
+        pacs: Sequence[PacsDestination],
+        reporting: Sequence[ReportingDestination],
+    ) -> None:
+        self._store = store
+        self._viewing = viewing
+        self._device = device
+        self._pacs = pacs
+        self._reporting = reporting
+
+    def compose(self, case: Case, draft: Draft, instances: Sequence[KeptInstance]) -> list[tuple[str, Document]]:
+        """(destination, document) for every destination: one SR for all PACS, an ORU of its own for each RIS."""
+        shown = {image.sop_instance_uid for image in draft.images}
+        source = next(kept for kept in instances if kept.instance.sop_instance_uid in shown)
+        outgoing: list[tuple[str, Document]] = []
+        if self._pacs:
+            document = self._sr(case, draft, instances, source)
+            outgoing += [(pacs.name, document) for pacs in self._pacs]
+        outgoing += [(r.name, self._oru(case, draft, source.instance, r)) for r in self._reporting]
+        return outgoing
+
+    def _sr(self, case: Case, draft: Draft, instances: Sequence[KeptInstance], source: KeptInstance) -> Document:
+        predecessor = self._predecessor(case, draft.version)
+        ids = sr.DocumentIds(
+            sop_instance_uid=mint_uid(),
+            series_uid=predecessor.series_uid if predecessor else mint_uid(),
+            series_number=SERIES_NUMBER,
+            instance_number=draft.version,
+        )
+        data = structured_report.build(
+            self._report(case, draft, source.instance),
+            Study.of(kept.instance for kept in instances),
+            pydicom.dcmread(self._store.path(source.file), stop_before_pixels=True),
+            ids,
+            draft.drafted_at.astimezone(),
+            predecessor,
+        )
+        file = self._write(case, draft, "sr.dcm", data)
+        return Document(DocumentKind.SR, ids.sop_instance_uid, ids.series_uid, file)
+
+    def _predecessor(self, case: Case, version: int) -> sr.Predecessor | None:
+        """The SR of the latest draft before `version`."""
+        earlier = [
+            delivery.document
+            for delivery in self._viewing.deliveries(case.id)
+            if delivery.document.kind is DocumentKind.SR and delivery.version < version
+        ]
+        return sr.Predecessor(earlier[-1].id, earlier[-1].series_uid) if earlier else None
+
+    def _report(self, case: Case, draft: Draft, source: Instance) -> sr.DraftReport:
+        shown = tuple(sr.ImageReference(image.sop_instance_uid, image.frame) for image in draft.images)
+        order, procedure = draft.order, _procedure(draft, source)
+        return sr.DraftReport(
+            sections=tuple(
+                sr.ReportSection(
+                    heading=sr.Code(section.code.value, section.code.scheme, section.code.meaning),
+                    element=ELEMENTS.get(section.code.value, sr.FINDING),
+                    paragraphs=(
+                        sr.Paragraph(section.text or EMPTY, shown if section.code.value == sr.FINDINGS.value else ()),
+                    ),
+                )
+                for section in draft.text.sections
+            ),
+            device=self._observer(draft),
+            procedure=procedure,
+            requested=(
+                sr.RequestedProcedure(
+                    accession_number=case.accession_number,
+                    placer_order_number=order.placer_order_number if order else "",
+                    filler_order_number=order.filler_order_number if order else "",
+                    requested_procedure_id=order.requested_procedure_id if order else "",
+                    description=procedure.meaning if procedure else case.study_description,
+                    code=procedure,
+                ),
+            ),
+        )
+
+    def _observer(self, draft: Draft) -> sr.Device:
+        model, device = draft.text.identity, self._device
+        return sr.Device(
+            uid=uid_for(f"{device.manufacturer}/{device.serial_number}"),
+            name=device.station_name,
+            manufacturer=device.manufacturer,
+            model=model.name,
+            version=f"radplug {__version__}, model {model.version}",
+            serial=device.serial_number,
+            description=(
+                f"Draft report text; model sha256:{model.fingerprint}; adapter {model.adapter or 'none'}; "
+                f"seed {model.seed}; {model.sampler}; transformers {model.transformers}; torch {model.torch}; "
+                f"template {draft.template}"
+            ),
+        )
+
+    def _oru(self, case: Case, draft: Draft, source: Instance, to: ReportingDestination) -> Document:
+        control_id = uuid.uuid4().hex[:20]
+        data = oru.build(
+            self._result(case, draft, source, to, control_id), version=to.version, text_style=to.text_style
+        )
+        return Document(DocumentKind.ORU, control_id, "", self._write(case, draft, f"oru-{to.name}.hl7", data))
+
+    def _result(self, case: Case, draft: Draft, source: Instance, to: ReportingDestination, control_id: str) -> Result:
+        patient, observer = case.patient, self._observer(draft)
+        procedure = _procedure(draft, source)
+        known = draft.order or Order(case.accession_number)
+        codes = (
+            (procedure.value, procedure.scheme, procedure.meaning) if procedure else ("", "", case.study_description)
+        )
+        return Result(
+            header=Header(
+                Application(observer.name, to.sending_facility),
+                Application(to.receiving_application, to.receiving_facility),
+                control_id,
+                draft.drafted_at,
+                to.processing_id,
+            ),
+            patient=Patient(
+                patient.id, patient.name, patient.birth_date, patient.sex, patient.issuer or to.assigning_authority
+            ),
+            order=replace(known, procedure_code=codes),
+            study_uid=case.study_uid,
+            sections=tuple(
+                ResultSection(section.code.value, section.code.scheme, section.code.meaning, section.text or EMPTY)
+                for section in draft.text.sections
+            ),
+            banner=sr.BANNER,
+            device=Device(observer.model, observer.manufacturer.upper(), observer.uid),
+            study_datetime=source.study_date + source.study_time,
+            status=to.status,
+        )
+
+    def _write(self, case: Case, draft: Draft, name: str, data: bytes) -> str:
+        path = self._store.case_folder(case.id, draft.version) / name
+        write_durably(path, data)
+        return str(path.relative_to(self._store.root))
+
+
+def _procedure(draft: Draft, source: Instance) -> sr.Code | None:
+    """What was done, in codes: as ordered, else as the modality says."""
+    ordered = draft.order.procedure_code if draft.order else ("", "", "")
+    value, scheme, meaning = ordered if all(ordered) else source.procedure_code
+    return sr.Code(value, scheme, meaning) if value and scheme and meaning else None

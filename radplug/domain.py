@@ -1,0 +1,214 @@
+"""The service's own words: a Case and its states, what was dictated for it, its Drafts, and their Deliveries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from dicom_io.study import Instance, Patient
+from hl7.orders import Order
+from model_runtime.canvas import Template
+from model_runtime.draft_text import DraftText
+
+
+class CaseState(StrEnum):
+    RECEIVING = "receiving"  # instances still arrive, or a late one has reopened the case
+    COMPLETE = "complete"  # the study is closed and waits for its draft
+    DRAFTED = "drafted"  # the draft stands; some destination does not have it yet
+    DELIVERED = "delivered"  # every destination has the latest draft
+    NOT_DRAFTED = "not drafted"  # rightly left to the radiologist alone; `reason` says why
+    FAILED = "failed"  # drafting went wrong too often; `reason` says how
+
+
+NEXT: Mapping[CaseState, frozenset[CaseState]] = {
+    CaseState.RECEIVING: frozenset({CaseState.COMPLETE, CaseState.NOT_DRAFTED, CaseState.FAILED}),
+    CaseState.COMPLETE: frozenset({CaseState.RECEIVING, CaseState.DRAFTED, CaseState.NOT_DRAFTED, CaseState.FAILED}),
+    CaseState.DRAFTED: frozenset({CaseState.RECEIVING, CaseState.COMPLETE, CaseState.DELIVERED}),
+    CaseState.DELIVERED: frozenset({CaseState.RECEIVING, CaseState.COMPLETE, CaseState.DRAFTED}),
+    CaseState.NOT_DRAFTED: frozenset({CaseState.RECEIVING, CaseState.COMPLETE}),
+    CaseState.FAILED: frozenset({CaseState.RECEIVING, CaseState.COMPLETE}),
+}
+SETTLED = frozenset({CaseState.DELIVERED, CaseState.NOT_DRAFTED, CaseState.FAILED})
+
+
+class StaleWork(Exception):
+    """Another worker holds the case now, or the case has moved on: what was made here is thrown away."""
+
+
+class UnknownCase(Exception):
+    """No case has that id."""
+
+
+class NotDraftable(Exception):
+    """The study cannot or should not be drafted; the text is the reason that the worklist shows."""
+
+
+class DeliveryRefused(Exception):
+    """The document is not fit to be sent, or its destination said no for good."""
+
+
+class DestinationUnavailable(Exception):
+    """The destination may take the document later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One study on its way to a report. One Study Instance UID is one case, for ever."""
+
+    id: str
+    study_uid: str
+    state: CaseState
+    version: int  # of the latest draft; 0 before the first
+    reason: str
+    patient: Patient
+    accession_number: str
+    study_date: str
+    study_description: str
+    modality: str
+    body_part: str
+    instances: int
+    first_received_at: datetime
+    last_received_at: datetime
+    closed_at: datetime | None
+    attempts: int  # drafting attempts since the study was last closed
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to draft a case. `fence` grows with every lease, so a worker that lost its own is told so."""
+
+    case_id: str
+    owner: str
+    fence: int
+
+
+class Received(StrEnum):
+    NEW = "new"
+    DUPLICATE = "duplicate"  # the same bytes are already kept
+    OURS = "ours"  # a document that radplug made, sent back: kept, never taken for input
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """An instance's bytes, safe on disk."""
+
+    id: str
+    file: str  # relative to the data directory
+    sha256: str  # of the data set, without file meta
+    size: int  # bytes of the file
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a study stays open."""
+
+    quiet: timedelta  # after its last image
+    at_most: timedelta  # after its first image
+
+
+@dataclass(frozen=True, slots=True)
+class KeptInstance:
+    """An instance of a case and its file, relative to the data directory."""
+
+    instance: Instance
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dictation:
+    """A phrase that the radiologist has said: an anchor of the draft. Found by accession number or study UID."""
+
+    section: str
+    text: str
+    source: str
+    said_at: datetime
+    accession_number: str = ""
+    study_uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a study is drafted as."""
+
+    template: Template
+    modality: str
+    body_part: str
+    view: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyImage:
+    """An image that the model was shown, and how it was made from which frame of which instance."""
+
+    file: str  # a PNG, relative to the data directory
+    sop_class_uid: str
+    sop_instance_uid: str
+    frame: int  # 1-based
+    provenance: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One version of a report: never verified, never final."""
+
+    case_id: str
+    version: int
+    template: str
+    text: DraftText
+    images: tuple[KeyImage, ...]
+    order: Order | None
+    drafted_at: datetime
+    seconds: Mapping[str, float]  # queue, render, infer
+
+
+class DocumentKind(StrEnum):
+    SR = "sr"  # DICOM Basic Text SR
+    ORU = "oru"  # HL7 ORU^R01
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What leaves the house: minted once, kept, and sent again as the same bytes.
+
+    `id` is the SOP Instance UID of an SR and the message control id (MSH-10) of an ORU.
+    """
+
+    kind: DocumentKind
+    id: str
+    series_uid: str  # of an SR; empty for an ORU
+    file: str  # relative to the data directory
+
+
+class DeliveryState(StrEnum):
+    WAITING = "waiting"  # for its first, or next, attempt
+    DELIVERED = "delivered"
+    DEAD = "dead"  # refused for good, tried too often, or not fit to be sent: `radplug resend`
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One document on its way to one destination."""
+
+    id: int
+    case_id: str
+    version: int
+    destination: str
+    document: Document
+    state: DeliveryState
+    attempts: int
+    outcome: str  # of the last attempt, in words
+    retry_at: datetime | None
+    delivered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """Who did what to which case, and when. `detail` holds no patient data."""
+
+    at: datetime
+    event: str
+    case_id: str
+    actor: str
+    detail: Mapping[str, object] = field(default_factory=dict)

@@ -1,0 +1,88 @@
+"""A case to a draft's text: is the model made for it, which template, and then the model itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image
+
+from model_runtime.canvas import Anchor, Template
+from model_runtime.draft_text import DraftText
+from model_runtime.drafter import Drafter
+from model_runtime.errors import AnchorDoesNotFit, AnchorRefused
+from model_runtime.model_card import ModelCard
+from model_runtime.prompt import PromptFacts
+from radplug.body_part import body_part
+from radplug.domain import Case, Dictation, KeptInstance, KeyImage, NotDraftable, Plan
+from radplug.templates import choose
+
+
+class Draftsman:
+    """Drafts with the checkpoint in a directory, which is loaded once, at `warm_up` or the first draft.
+
+    `threads` are the CPU threads of the model (0: as many as there are cores); `data` is where image files lie.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Path,
+        templates: Sequence[Template],
+        data: Path,
+        *,
+        device: Literal["auto", "cpu", "cuda"],
+        threads: int,
+        seed: int,
+        assume_body_part: str,
+    ) -> None:
+        self._checkpoint = checkpoint
+        self._templates = templates
+        self._data = data
+        self._device = device
+        self._threads = threads
+        self._seed = seed
+        self._assume_body_part = assume_body_part
+        self._card = ModelCard.read(checkpoint)
+
+    @cached_property
+    def _drafter(self) -> Drafter:
+        if self._threads:
+            torch.set_num_threads(self._threads)
+        return Drafter.load(self._checkpoint, self._device)
+
+    def warm_up(self) -> str:
+        """Load the model and draft once; what is now ready, in words."""
+        self._drafter.warm_up()
+        identity = self._drafter.identity(self._seed)
+        return f"{identity.name} {identity.version} on {identity.device}"
+
+    def plan(self, case: Case, instances: Sequence[KeptInstance]) -> Plan:
+        """What the study is drafted as. Raises NotDraftable where the model was not made for it."""
+        images = [kept.instance for kept in instances if kept.instance.is_image]
+        if not images:
+            raise NotDraftable("the study holds no image")
+        told = (case.study_description, *(f"{i.series_description} {i.procedure_code[2]}" for i in images))
+        part = body_part(case.body_part, told, self._assume_body_part)
+        not_covered = self._card.covers(case.modality, part)
+        if not_covered:
+            raise NotDraftable(not_covered)
+        template = choose(self._templates, case.modality, part)
+        if template is None:
+            raise NotDraftable(
+                f"no report template is for {case.modality} of {part or 'an unnamed body part'}; add one"
+            )
+        return Plan(template, case.modality, part, images[0].view_position)
+
+    def draft(self, plan: Plan, images: Sequence[KeyImage], said: Sequence[Dictation]) -> DraftText:
+        """The text around what was dictated. Raises NotDraftable where the phrases cannot all stand in the report."""
+        pixels = [np.asarray(Image.open(self._data / image.file).convert("RGB")) for image in images]
+        anchors = [Anchor(dictation.section, dictation.text) for dictation in said]
+        facts = PromptFacts(plan.modality, plan.body_part, plan.view)
+        try:
+            return self._drafter.draft(pixels, plan.template, anchors, facts, seed=self._seed)
+        except (AnchorDoesNotFit, AnchorRefused) as error:
+            raise NotDraftable(str(error)) from error

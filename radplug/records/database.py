@@ -1,0 +1,112 @@
+"""One database, SQLite or PostgreSQL: opened, brought to the present schema, read and written in transactions."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+BUSY_SECONDS = 30
+
+
+class WrongSchema(Exception):
+    """The database is not at the schema that this version of radplug needs."""
+
+
+class Database:
+    """A connection pool on `url`, with short read and write transactions.
+
+    SQLite runs in WAL mode with `synchronous=FULL`: a committed row survives a power cut. Its one writer at a time is
+    queued here by a lock, because SQLite's own waiting is unfair under many threads.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = sa.make_url(url)
+        self._sqlite = self.url.get_backend_name() == "sqlite"
+        options: dict[str, Any] = (
+            {"connect_args": {"timeout": BUSY_SECONDS}} if self._sqlite else {"pool_pre_ping": True}
+        )
+        self._engine = sa.create_engine(self.url, **options)
+        if self._sqlite:
+            sa.event.listen(self._engine, "connect", _prepare_sqlite)
+            sa.event.listen(self._engine, "begin", _begin_sqlite)
+        self._writer = self._engine.execution_options(writing=True)
+        self._turn = threading.Lock()
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        with self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """One transaction: committed at the end of the block, rolled back where it raises."""
+        if self._sqlite:
+            with self._turn, self._writer.begin() as connection:
+                yield connection
+        else:
+            with self._writer.begin() as connection:
+                yield connection
+
+    def migrate(self) -> None:
+        """Bring the schema to this version's."""
+        config = _alembic()
+        with self.writing() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def is_current(self) -> bool:
+        """Whether the schema is the one that this version of radplug needs."""
+        try:
+            self.require_schema()
+        except WrongSchema:
+            return False
+        return True
+
+    def require_schema(self) -> None:
+        """Raises WrongSchema, with what to do, unless the schema is this version's."""
+        wanted = ScriptDirectory.from_config(_alembic()).get_current_head()
+        with self.reading() as connection:
+            found = MigrationContext.configure(connection).get_current_revision()
+        if found != wanted:
+            raise WrongSchema(f"the database is at schema {found}, this radplug needs {wanted}; run `radplug migrate`")
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def insert_or_ignore(connection: sa.Connection, table: sa.Table, values: dict[str, Any]) -> bool:
+    """Insert a row unless one with the same key is there; whether it was inserted."""
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+
+        return connection.execute(postgresql_insert(table).values(values).on_conflict_do_nothing()).rowcount == 1
+    from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+    return connection.execute(sqlite_insert(table).values(values).on_conflict_do_nothing()).rowcount == 1
+
+
+def _alembic() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parents[1] / "migrations"))
+    return config
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # sqlite3 would begin transactions on its own, and too late
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    """A writer takes the lock at its start: one that upgrades a read lock later can fail on a busy database."""
+    writing = connection.get_execution_options().get("writing", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

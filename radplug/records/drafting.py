@@ -1,0 +1,193 @@
+"""Rows of the draft: which study is due to be closed, who may draft it, and the draft with its deliveries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from hl7.orders import Order
+from radplug.domain import (
+    Case,
+    CaseState,
+    DeliveryState,
+    Dictation,
+    Document,
+    Draft,
+    KeptInstance,
+    Lease,
+)
+from radplug.records.database import Database
+from radplug.records.moves import move
+from radplug.records.receiving import INSTANCE, ORDER
+from radplug.records.schema import cases, deliveries, dictations, drafts, instances, orders
+from radplug.records.viewing import KEY_IMAGES
+
+
+class Drafting:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # ── what the clock asks ──
+
+    def due_to_close(self, now: datetime) -> list[str]:
+        """Ids of cases whose study has been quiet, or open, for long enough."""
+        return self._due(CaseState.RECEIVING, now)
+
+    def due_to_draft(self, now: datetime) -> list[str]:
+        """Ids of complete cases that nobody is drafting: never rung for, or their worker's lease ran out."""
+        return self._due(CaseState.COMPLETE, now)
+
+    def _due(self, state: CaseState, now: datetime) -> list[str]:
+        due = sa.select(cases.c.id).where(cases.c.state == state, cases.c.ring_at <= now).order_by(cases.c.ring_at)
+        with self._database.reading() as connection:
+            return list(connection.scalars(due))
+
+    def ring_again_at(self, case_id: str, at: datetime) -> None:
+        """Note that the doorbell was rung for a complete case; the clock looks again at `at`."""
+        with self._database.writing() as connection:
+            connection.execute(
+                sa.update(cases).where(cases.c.id == case_id, cases.c.state == CaseState.COMPLETE).values(ring_at=at)
+            )
+
+    # ── closing ──
+
+    def wait_for_more(self, case_id: str) -> bool:
+        """Keep a study open until its hard deadline; False where that has passed or the case is no longer open."""
+        with self._database.writing() as connection:
+            waits = connection.execute(
+                sa.update(cases)
+                .where(
+                    cases.c.id == case_id,
+                    cases.c.state == CaseState.RECEIVING,
+                    cases.c.ring_at < cases.c.hard_deadline_at,
+                )
+                .values(ring_at=cases.c.hard_deadline_at)
+            )
+            return waits.rowcount == 1
+
+    def close(self, case_id: str, now: datetime) -> None:
+        """The study is complete. Raises StaleWork where an image came in the meantime, or it is closed already."""
+        with self._database.writing() as connection:
+            still_due = cases.c.ring_at <= now
+            move(connection, case_id, CaseState.COMPLETE, still_due, closed_at=now, ring_at=now, attempts=0)
+
+    # ── drafting ──
+
+    def lease(self, case_id: str, owner: str, now: datetime, until: datetime) -> Lease | None:
+        """The right to draft a complete case, or None where another worker has it or there is nothing to draft."""
+        with self._database.writing() as connection:
+            taken = connection.execute(
+                sa.update(cases)
+                .where(
+                    cases.c.id == case_id,
+                    cases.c.state == CaseState.COMPLETE,
+                    cases.c.lease_until.is_(None) | (cases.c.lease_until <= now),
+                )
+                .values(
+                    lease_owner=owner,
+                    lease_until=until,
+                    ring_at=until,
+                    fence=cases.c.fence + 1,
+                    attempts=cases.c.attempts + 1,
+                )
+                .returning(cases.c.fence)
+            ).first()
+        return Lease(case_id, owner, taken.fence) if taken else None
+
+    def extend(self, lease: Lease, until: datetime) -> bool:
+        """Hold a lease longer; False where it is lost."""
+        with self._database.writing() as connection:
+            held = connection.execute(
+                sa.update(cases)
+                .where(cases.c.id == lease.case_id, cases.c.fence == lease.fence, cases.c.state == CaseState.COMPLETE)
+                .values(lease_until=until, ring_at=until)
+            )
+            return held.rowcount == 1
+
+    def release(self, lease: Lease, ring_at: datetime, reason: str) -> None:
+        """Give a case back undrafted, to be tried again at `ring_at`."""
+        with self._database.writing() as connection:
+            connection.execute(
+                sa.update(cases)
+                .where(cases.c.id == lease.case_id, cases.c.fence == lease.fence, cases.c.state == CaseState.COMPLETE)
+                .values(lease_until=None, ring_at=ring_at, reason=reason)
+            )
+
+    def instances(self, case_id: str) -> list[KeptInstance]:
+        """The case's instances; of several with one SOP Instance UID, the one received last."""
+        rows = (
+            sa.select(instances.c.facts, instances.c.file)
+            .where(instances.c.case_id == case_id)
+            .order_by(instances.c.received_at, instances.c.id)
+        )
+        with self._database.reading() as connection:
+            found = [KeptInstance(INSTANCE.validate_python(r.facts), r.file) for r in connection.execute(rows)]
+        return list({(k.instance.series_uid, k.instance.sop_instance_uid): k for k in found}.values())
+
+    def order(self, case: Case) -> Order | None:
+        """The order with the case's accession number."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                sa.select(orders.c.facts).where(orders.c.accession_number == case.accession_number)
+            ).first()
+        return ORDER.validate_python(row.facts) if row and case.accession_number else None
+
+    def dictations(self, case: Case) -> list[Dictation]:
+        """What was dictated for the case's study, in the order in which it was said."""
+        concerns = dictations.c.study_uid == case.study_uid
+        if case.accession_number:
+            concerns |= dictations.c.accession_number == case.accession_number
+        with self._database.reading() as connection:
+            rows = connection.execute(sa.select(dictations).where(concerns).order_by(dictations.c.id))
+            return [Dictation(r.section, r.text, r.source, r.said_at, r.accession_number, r.study_uid) for r in rows]
+
+    def keep(self, lease: Lease, draft: Draft, outgoing: Sequence[tuple[str, Document]]) -> None:
+        """Record a draft and one delivery for each (destination, document), together or not at all.
+
+        Raises:
+            StaleWork: the lease is lost: a late image came, or another worker took over.
+        """
+        with self._database.writing() as connection:
+            held = cases.c.fence == lease.fence
+            state = CaseState.DRAFTED
+            move(
+                connection, lease.case_id, state, held, version=draft.version, ring_at=None, lease_until=None, reason=""
+            )
+            connection.execute(
+                sa.insert(drafts).values(
+                    case_id=draft.case_id,
+                    version=draft.version,
+                    template=draft.template,
+                    text=draft.text.as_json(),
+                    images=KEY_IMAGES.dump_python(draft.images, mode="json"),
+                    order=ORDER.dump_python(draft.order) if draft.order else None,
+                    drafted_at=draft.drafted_at,
+                    seconds=draft.seconds,
+                )
+            )
+            for destination, document in outgoing:
+                connection.execute(sa.insert(deliveries).values(_delivery(draft, destination, document)))
+            if not outgoing:
+                move(connection, lease.case_id, CaseState.DELIVERED)
+
+    def set_aside(self, lease: Lease, state: CaseState, reason: str) -> None:
+        """End a case without a draft (NOT_DRAFTED or FAILED). Raises StaleWork where the lease is lost."""
+        with self._database.writing() as connection:
+            held = cases.c.fence == lease.fence
+            move(connection, lease.case_id, state, held, reason=reason, ring_at=None, lease_until=None)
+
+
+def _delivery(draft: Draft, destination: str, document: Document) -> dict[str, object]:
+    return {
+        "case_id": draft.case_id,
+        "version": draft.version,
+        "destination": destination,
+        "kind": document.kind,
+        "document_id": document.id,
+        "series_uid": document.series_uid,
+        "file": document.file,
+        "state": DeliveryState.WAITING,
+        "ring_at": draft.drafted_at,
+    }

@@ -1,0 +1,167 @@
+"""Rows of what arrives: instances, orders, dictated phrases; and the case that they belong to."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter
+
+from dicom_io.study import Instance
+from hl7.orders import Order
+from radplug.domain import CaseState, Dictation, Patience, Received, StoredFile
+from radplug.records.database import Database, insert_or_ignore
+from radplug.records.moves import move
+from radplug.records.schema import cases, deliveries, dictations, instances, orders
+
+INSTANCE = TypeAdapter(Instance)
+ORDER = TypeAdapter(Order)
+
+
+class Receiving:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def knows(self, instance: Instance, sha256: str) -> bool:
+        """Whether these very bytes are already kept under these UIDs."""
+        same = sa.select(instances.c.id).where(
+            instances.c.study_uid == instance.study_uid,
+            instances.c.series_uid == instance.series_uid,
+            instances.c.sop_instance_uid == instance.sop_instance_uid,
+            instances.c.sha256 == sha256,
+        )
+        with self._database.reading() as connection:
+            return connection.execute(same).first() is not None
+
+    def add(
+        self, instance: Instance, stored: StoredFile, calling_ae: str, at: datetime, patience: Patience
+    ) -> Received:
+        """Record a stored instance, and open, extend or reopen its case."""
+        with self._database.writing() as connection:
+            ours = connection.execute(
+                sa.select(deliveries.c.id).where(deliveries.c.document_id == instance.sop_instance_uid)
+            ).first()
+            case_id = None if ours else _open_case(connection, instance, at, patience)
+            added = insert_or_ignore(
+                connection,
+                instances,
+                {
+                    "id": stored.id,
+                    "case_id": case_id,
+                    "study_uid": instance.study_uid,
+                    "series_uid": instance.series_uid,
+                    "sop_instance_uid": instance.sop_instance_uid,
+                    "sha256": stored.sha256,
+                    "size": stored.size,
+                    "file": stored.file,
+                    "calling_ae": calling_ae,
+                    "received_at": at,
+                    "facts": INSTANCE.dump_python(instance, mode="json"),
+                },
+            )
+            if not added:
+                return Received.DUPLICATE
+            if case_id is None:
+                return Received.OURS
+            _note_arrival(connection, case_id, instance, at, patience)
+            return Received.NEW
+
+    def add_order(self, order: Order, at: datetime) -> None:
+        """Record an order; a later one for the same accession number takes its place."""
+        with self._database.writing() as connection:
+            row = {"accession_number": order.accession_number, "facts": ORDER.dump_python(order), "received_at": at}
+            if not insert_or_ignore(connection, orders, row):
+                connection.execute(
+                    sa.update(orders).where(orders.c.accession_number == order.accession_number).values(row)
+                )
+
+    def add_dictation(self, dictation: Dictation) -> None:
+        """Record a phrase; a case of its study that is already drafted is drafted anew around it."""
+        with self._database.writing() as connection:
+            connection.execute(
+                sa.insert(dictations).values(
+                    accession_number=dictation.accession_number,
+                    study_uid=dictation.study_uid,
+                    section=dictation.section,
+                    text=dictation.text,
+                    source=dictation.source,
+                    said_at=dictation.said_at,
+                )
+            )
+            drafted = sa.select(cases.c.id).where(
+                _concerns(dictation), cases.c.state.in_([CaseState.DRAFTED, CaseState.DELIVERED])
+            )
+            for case_id in connection.scalars(drafted).all():
+                move(connection, case_id, CaseState.COMPLETE, ring_at=dictation.said_at, attempts=0, lease_until=None)
+
+
+def _concerns(dictation: Dictation) -> sa.ColumnElement[bool]:
+    by_accession = cases.c.accession_number == dictation.accession_number
+    by_study = cases.c.study_uid == dictation.study_uid
+    if dictation.accession_number and dictation.study_uid:
+        return by_accession | by_study
+    return by_accession if dictation.accession_number else by_study
+
+
+def _open_case(connection: sa.Connection, instance: Instance, at: datetime, patience: Patience) -> str:
+    """The id of the study's one case, made now if this is the study's first instance."""
+    insert_or_ignore(
+        connection,
+        cases,
+        {
+            "id": uuid.uuid4().hex[:12],
+            "study_uid": instance.study_uid,
+            "state": CaseState.RECEIVING,
+            "first_received_at": at,
+            "last_received_at": at,
+            "hard_deadline_at": at + patience.at_most,
+            "ring_at": at + patience.quiet,
+        },
+    )
+    row = sa.select(cases.c.id).where(cases.c.study_uid == instance.study_uid).with_for_update()
+    return str(connection.execute(row).scalar_one())
+
+
+def _note_arrival(
+    connection: sa.Connection, case_id: str, instance: Instance, at: datetime, patience: Patience
+) -> None:
+    """What a new instance changes on its case. Only an image keeps a study open or reopens it."""
+    this = cases.c.id == case_id
+    case = connection.execute(sa.select(cases).where(this)).one()
+    learnt = {name: value for name, value in _case_facts(instance).items() if value and not getattr(case, name)}
+    connection.execute(
+        sa.update(cases).where(this).values(**learnt, instances=cases.c.instances + 1, last_received_at=at)
+    )
+    if case.state == CaseState.RECEIVING:
+        ring_at = min(at + patience.quiet, case.hard_deadline_at)
+        connection.execute(sa.update(cases).where(this).values(ring_at=ring_at))
+    elif instance.is_image:
+        move(
+            connection,
+            case_id,
+            CaseState.RECEIVING,
+            ring_at=at + patience.quiet,
+            hard_deadline_at=at + patience.at_most,
+            closed_at=None,
+            lease_until=None,
+            fence=cases.c.fence + 1,  # a draft in the making no longer counts
+            attempts=0,
+            reason="",
+        )
+
+
+def _case_facts(instance: Instance) -> dict[str, str]:
+    """Columns of a case that an instance can fill; what the study shows is told by its images alone."""
+    return {
+        "patient_id": instance.patient.id,
+        "patient_issuer": instance.patient.issuer,
+        "patient_name": instance.patient.name,
+        "patient_birth_date": instance.patient.birth_date,
+        "patient_sex": instance.patient.sex,
+        "accession_number": instance.accession_number,
+        "study_date": instance.study_date,
+        "study_description": instance.study_description,
+        "modality": instance.modality if instance.is_image else "",
+        "body_part": instance.body_part if instance.is_image else "",
+    }

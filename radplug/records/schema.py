@@ -1,0 +1,163 @@
+"""The tables. `ring_at` is the next moment at which the clock must look at a row again; null is never."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    }
+)
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """A moment: aware UTC in Python; SQLite, which knows no time zones, stores it without."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        return value.astimezone(UTC) if value is not None else None
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+UID = sa.String(64)  # PS3.5 section 9.1
+
+cases = sa.Table(
+    "cases",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("study_uid", UID, nullable=False, unique=True),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("version", sa.Integer, nullable=False, default=0),
+    sa.Column("reason", sa.Text, nullable=False, default=""),
+    sa.Column("patient_id", sa.Text, nullable=False, default=""),
+    sa.Column("patient_issuer", sa.Text, nullable=False, default=""),
+    sa.Column("patient_name", sa.Text, nullable=False, default=""),
+    sa.Column("patient_birth_date", sa.Text, nullable=False, default=""),
+    sa.Column("patient_sex", sa.Text, nullable=False, default=""),
+    sa.Column("accession_number", sa.Text, nullable=False, default="", index=True),
+    sa.Column("study_date", sa.Text, nullable=False, default=""),
+    sa.Column("study_description", sa.Text, nullable=False, default=""),
+    sa.Column("modality", sa.Text, nullable=False, default=""),
+    sa.Column("body_part", sa.Text, nullable=False, default=""),
+    sa.Column("instances", sa.Integer, nullable=False, default=0),
+    sa.Column("first_received_at", UtcDateTime, nullable=False),
+    sa.Column("last_received_at", UtcDateTime, nullable=False),
+    sa.Column("hard_deadline_at", UtcDateTime, nullable=False),
+    sa.Column("closed_at", UtcDateTime),
+    sa.Column("ring_at", UtcDateTime, index=True),
+    sa.Column("lease_owner", sa.Text, nullable=False, default=""),
+    sa.Column("lease_until", UtcDateTime),
+    sa.Column("fence", sa.Integer, nullable=False, default=0),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+)
+
+instances = sa.Table(
+    "instances",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("case_id", sa.String(32), sa.ForeignKey("cases.id"), index=True),  # null: one of our own, sent back
+    sa.Column("study_uid", UID, nullable=False),
+    sa.Column("series_uid", UID, nullable=False),
+    sa.Column("sop_instance_uid", UID, nullable=False, index=True),
+    sa.Column("sha256", sa.String(64), nullable=False),  # of the data set as it came, without file meta
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("file", sa.Text, nullable=False),
+    sa.Column("calling_ae", sa.String(16), nullable=False),
+    sa.Column("received_at", UtcDateTime, nullable=False),
+    sa.Column("facts", sa.JSON, nullable=False),
+    sa.UniqueConstraint("study_uid", "series_uid", "sop_instance_uid", "sha256"),
+)
+
+dictations = sa.Table(
+    "dictations",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("accession_number", sa.Text, nullable=False, default="", index=True),
+    sa.Column("study_uid", UID, nullable=False, default="", index=True),
+    sa.Column("section", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("said_at", UtcDateTime, nullable=False),
+)
+
+orders = sa.Table(
+    "orders",
+    metadata,
+    sa.Column("accession_number", sa.Text, primary_key=True),
+    sa.Column("facts", sa.JSON, nullable=False),
+    sa.Column("received_at", UtcDateTime, nullable=False),
+)
+
+drafts = sa.Table(
+    "drafts",
+    metadata,
+    sa.Column("case_id", sa.String(32), sa.ForeignKey("cases.id"), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("template", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),  # DraftText in JSON
+    sa.Column("images", sa.JSON, nullable=False),
+    sa.Column("order", sa.JSON),
+    sa.Column("drafted_at", UtcDateTime, nullable=False),
+    sa.Column("seconds", sa.JSON, nullable=False),
+)
+
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("case_id", sa.String(32), sa.ForeignKey("cases.id"), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("destination", sa.Text, nullable=False),
+    sa.Column("kind", sa.String(8), nullable=False),
+    sa.Column("document_id", UID, nullable=False, index=True),
+    sa.Column("series_uid", UID, nullable=False, default=""),
+    sa.Column("file", sa.Text, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("outcome", sa.Text, nullable=False, default=""),
+    sa.Column("ring_at", UtcDateTime, index=True),
+    sa.Column("retry_at", UtcDateTime),  # not before
+    sa.Column("lease_until", UtcDateTime),
+    sa.Column("delivered_at", UtcDateTime),
+    sa.UniqueConstraint("case_id", "version", "destination"),
+)
+
+destinations = sa.Table(
+    "destinations",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("failures", sa.Integer, nullable=False, default=0),  # in a row
+    sa.Column("down_until", UtcDateTime),
+)
+
+stations = sa.Table(
+    "stations",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("started_at", UtcDateTime, nullable=False),
+    sa.Column("ready_at", UtcDateTime),
+    sa.Column("detail", sa.Text, nullable=False, default=""),
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("event", sa.Text, nullable=False),
+    sa.Column("case_id", sa.String(32), nullable=False, default="", index=True),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("detail", sa.JSON, nullable=False),
+)

@@ -1,0 +1,137 @@
+"""Rows for whoever looks on: cases, drafts and deliveries as the domain's own words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter
+
+from dicom_io.study import Patient
+from model_runtime.draft_text import DraftText
+from radplug.domain import (
+    AuditEvent,
+    Case,
+    CaseState,
+    Delivery,
+    DeliveryState,
+    Document,
+    DocumentKind,
+    Draft,
+    KeyImage,
+    UnknownCase,
+)
+from radplug.records.database import Database
+from radplug.records.receiving import ORDER
+from radplug.records.schema import audit, cases, deliveries, drafts
+
+KEY_IMAGES = TypeAdapter(tuple[KeyImage, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class CaseView:
+    """A case with everything that was made of it, oldest first."""
+
+    case: Case
+    drafts: tuple[Draft, ...]
+    deliveries: tuple[Delivery, ...]
+    events: tuple[AuditEvent, ...]
+
+
+class Viewing:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def case(self, case_id: str) -> Case:
+        """Raises UnknownCase."""
+        with self._database.reading() as connection:
+            row = connection.execute(sa.select(cases).where(cases.c.id == case_id)).first()
+        if row is None:
+            raise UnknownCase(f"there is no case {case_id!r}; `radplug cases` lists them")
+        return _case(row)
+
+    def case_of_study(self, study_uid: str) -> Case | None:
+        with self._database.reading() as connection:
+            row = connection.execute(sa.select(cases).where(cases.c.study_uid == study_uid)).first()
+        return _case(row) if row else None
+
+    def cases(self, limit: int = 100) -> list[Case]:
+        """The cases that changed last, newest first."""
+        newest = sa.select(cases).order_by(cases.c.last_received_at.desc(), cases.c.id).limit(limit)
+        with self._database.reading() as connection:
+            return [_case(row) for row in connection.execute(newest)]
+
+    def whole(self, case_id: str) -> CaseView:
+        """Raises UnknownCase."""
+        return CaseView(self.case(case_id), self.drafts(case_id), self.deliveries(case_id), self.events(case_id))
+
+    def drafts(self, case_id: str) -> tuple[Draft, ...]:
+        rows = sa.select(drafts).where(drafts.c.case_id == case_id).order_by(drafts.c.version)
+        with self._database.reading() as connection:
+            return tuple(_draft(row) for row in connection.execute(rows))
+
+    def deliveries(self, case_id: str) -> tuple[Delivery, ...]:
+        rows = sa.select(deliveries).where(deliveries.c.case_id == case_id).order_by(deliveries.c.id)
+        with self._database.reading() as connection:
+            return tuple(delivery_of(row) for row in connection.execute(rows))
+
+    def dead_letters(self) -> tuple[Delivery, ...]:
+        rows = sa.select(deliveries).where(deliveries.c.state == DeliveryState.DEAD).order_by(deliveries.c.id)
+        with self._database.reading() as connection:
+            return tuple(delivery_of(row) for row in connection.execute(rows))
+
+    def events(self, case_id: str) -> tuple[AuditEvent, ...]:
+        rows = sa.select(audit).where(audit.c.case_id == case_id).order_by(audit.c.id)
+        with self._database.reading() as connection:
+            return tuple(AuditEvent(r.at, r.event, r.case_id, r.actor, r.detail) for r in connection.execute(rows))
+
+
+def delivery_of(row: sa.Row[Any]) -> Delivery:
+    return Delivery(
+        id=row.id,
+        case_id=row.case_id,
+        version=row.version,
+        destination=row.destination,
+        document=Document(DocumentKind(row.kind), row.document_id, row.series_uid, row.file),
+        state=DeliveryState(row.state),
+        attempts=row.attempts,
+        outcome=row.outcome,
+        retry_at=row.retry_at,
+        delivered_at=row.delivered_at,
+    )
+
+
+def _case(row: sa.Row[Any]) -> Case:
+    patient = Patient(row.patient_id, row.patient_issuer, row.patient_name, row.patient_birth_date, row.patient_sex)
+    return Case(
+        id=row.id,
+        study_uid=row.study_uid,
+        state=CaseState(row.state),
+        version=row.version,
+        reason=row.reason,
+        patient=patient,
+        accession_number=row.accession_number,
+        study_date=row.study_date,
+        study_description=row.study_description,
+        modality=row.modality,
+        body_part=row.body_part,
+        instances=row.instances,
+        first_received_at=row.first_received_at,
+        last_received_at=row.last_received_at,
+        closed_at=row.closed_at,
+        attempts=row.attempts,
+    )
+
+
+def _draft(row: sa.Row[Any]) -> Draft:
+    return Draft(
+        case_id=row.case_id,
+        version=row.version,
+        template=row.template,
+        text=DraftText.from_json(row.text),
+        images=KEY_IMAGES.validate_python(row.images),
+        order=ORDER.validate_python(row.order) if row.order else None,
+        drafted_at=row.drafted_at,
+        seconds=row.seconds,
+    )

@@ -1,0 +1,252 @@
+"""Every setting, with its default and what it is for: one TOML file, and `RADPLUG_…` variables for secrets."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+AeTitle = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=r"^[ -\[\]-~]+$")
+]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9_.-]+$")]
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the text names each one that is wrong."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ListenerSettings(Section):
+    """Where the PACS and the modalities send to."""
+
+    ae_title: AeTitle = Field("RADPLUG", description="our AE title, as the PACS must call it")
+    host: str = Field("0.0.0.0", description="address to listen on")
+    port: Port = Field(11112, description="port to listen on; 0 takes a free one")
+    calling_ae_titles: tuple[AeTitle, ...] = Field(
+        (), description="AE titles that may call us; all others are rejected"
+    )
+    accept_any_calling_ae: bool = Field(False, description="let every AE title in; for a demo or a test bench only")
+    maximum_pdu: int = Field(131072, ge=4096, le=1 << 20, description="longest PDU that we take, bytes")
+    maximum_associations: int = Field(50, ge=1, description="associations at a time; more are rejected for the moment")
+
+    @property
+    def callers(self) -> frozenset[str] | None:
+        """The AE titles that may call; None for any. Raises SettingsError where nobody may."""
+        if self.accept_any_calling_ae:
+            return None
+        if not self.calling_ae_titles:
+            raise SettingsError("listener.calling_ae_titles is empty, so nobody could send; name the PACS's AE title")
+        return frozenset(self.calling_ae_titles)
+
+
+class StoreSettings(Section):
+    """Where everything is kept."""
+
+    data: Path = Field(Path("radplug-data"), description="directory of the study store, the drafts and the SQLite file")
+    keep_free_mib: int = Field(1024, ge=0, description="below this much free disk, C-STORE is answered 0xA700")
+
+
+class DatabaseSettings(Section):
+    """The rows that are the truth."""
+
+    url: str = Field("", description="SQLAlchemy URL, e.g. postgresql+psycopg://…; empty: SQLite in the data directory")
+
+
+class BrokerSettings(Section):
+    """The queue that is the doorbell."""
+
+    url: str = Field("", description="Redis URL, rediss:// for TLS; empty: `radplug up` starts a private one")
+
+
+class AssemblySettings(Section):
+    """When a study counts as complete."""
+
+    quiet_seconds: Seconds = Field(60.0, description="a study closes when no instance has come for so long")
+    at_most_seconds: Seconds = Field(1800.0, description="a study closes so long after its first instance in any case")
+    expected_series: dict[str, int] = Field(
+        {}, description="image series to wait for (until at_most_seconds) by modality, e.g. { MR = 4 }"
+    )
+
+
+class ModelSettings(Section):
+    """The model that drafts."""
+
+    checkpoint: Path | None = Field(
+        None, description="directory of the checkpoint; empty: the demo model that comes along"
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where it runs")
+    threads: int = Field(0, ge=0, description="CPU threads for the model; 0: as many as there are cores")
+    seed: int = Field(0, ge=0, description="seed of the denoising; the same inputs and seed give the same draft")
+
+
+class DraftingSettings(Section):
+    """How a case is drafted."""
+
+    key_images: int = Field(1, ge=1, le=16, description="images that the model is shown, at most")
+    assume_body_part: str = Field("", description="body part of a study that names none; empty: it is not drafted")
+    lease_seconds: Seconds = Field(5.0, description="a worker that is not heard of for so long is replaced in its case")
+    attempts: int = Field(5, ge=1, description="a case whose drafting failed so often is set aside as failed")
+    templates: Path | None = Field(None, description="directory of the site's own report templates (*.toml)")
+
+
+class DeliverySettings(Section):
+    """How drafts go out."""
+
+    first_retry_seconds: Seconds = Field(
+        5.0, description="pause after a destination's first failure; doubles each time"
+    )
+    longest_retry_seconds: Seconds = Field(300.0, description="longest pause")
+    attempts: int = Field(50, ge=1, description="a delivery that failed so often becomes a dead letter")
+    workers: int = Field(4, ge=1, le=64, description="deliveries at a time")
+
+
+class Destination(Section):
+    name: Name = Field(description="how cases and logs call it; unique")
+    host: str = Field(description="host name or address")
+    port: Port = Field(description="its port")
+    timeout_seconds: Seconds = Field(30.0, description="longest wait for an answer")
+
+
+class PacsDestination(Destination):
+    """A PACS that takes the draft as DICOM SR; `[[pacs]]`, none or several."""
+
+    ae_title: AeTitle = Field(description="its AE title")
+
+
+class ReportingDestination(Destination):
+    """A reporting system that takes the draft as HL7 ORU^R01 over MLLP; `[[reporting]]`, none or several."""
+
+    status: Literal["R", "P"] = Field(
+        "R", description="OBR-25 and OBX-11: R stored, not verified; P only if the site signs"
+    )
+    text_style: Literal["repeat", "line", "ft"] = Field(
+        "repeat", description="OBX-5: repetitions, an OBX a line, or FT"
+    )
+    version: Literal["2.5.1"] = Field("2.5.1", description="HL7 version")
+    sending_facility: str = Field("HOSPITAL", description="MSH-4")
+    receiving_application: str = Field("REPORTING", description="MSH-5")
+    receiving_facility: str = Field("HOSPITAL", description="MSH-6")
+    assigning_authority: str = Field("", description="PID-3.4 where the images name no issuer, namespace or ns&oid&ISO")
+    processing_id: Literal["P", "T"] = Field("P", description="MSH-11: production or training")
+
+
+class DeviceSettings(Section):
+    """How drafts name the device that wrote them."""
+
+    manufacturer: str = Field("radplug", description="Manufacturer")
+    station_name: Annotated[str, StringConstraints(max_length=16)] = Field("RADPLUG", description="Station Name")
+    serial_number: str = Field("SITE-1", description="Device Serial Number")
+
+
+class LogSettings(Section):
+    """What the stations say."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least important line that is written"
+    )
+    format: Literal["console", "json"] = Field("console", description="for people, or for a log collector")
+
+
+class Settings(BaseSettings):
+    """All sections. Unknown keys are refused."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="RADPLUG_", env_nested_delimiter="__", extra="forbid", frozen=True, validate_default=True
+    )
+
+    listener: ListenerSettings = ListenerSettings()
+    store: StoreSettings = StoreSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    broker: BrokerSettings = BrokerSettings()
+    assembly: AssemblySettings = AssemblySettings()
+    model: ModelSettings = ModelSettings()
+    drafting: DraftingSettings = DraftingSettings()
+    delivery: DeliverySettings = DeliverySettings()
+    device: DeviceSettings = DeviceSettings()
+    log: LogSettings = LogSettings()
+    pacs: tuple[PacsDestination, ...] = ()
+    reporting: tuple[ReportingDestination, ...] = ()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment over the file."""
+        return env_settings, init_settings
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Settings:
+        names = [d.name for d in (*self.pacs, *self.reporting)]
+        twice = sorted({n for n in names if names.count(n) > 1})
+        if twice:
+            raise ValueError(f"two destinations are named {', '.join(twice)}; give each a name of its own")
+        return self
+
+    @property
+    def database_url(self) -> str:
+        return self.database.url or f"sqlite:///{(self.store.data / 'radplug.sqlite').resolve()}"
+
+
+def load(file: Path | None) -> Settings:
+    """Settings from a TOML file (none: the defaults) under the environment's.
+
+    Raises:
+        SettingsError: no such file, not TOML, or a setting that is unknown or wrong.
+    """
+    if file is not None and not file.is_file():
+        raise SettingsError(f"there is no settings file {file}; `radplug settings` prints one to start from")
+
+    try:
+        return Settings(**tomllib.loads(file.read_text(encoding="utf-8")) if file else {})
+    except ValidationError as error:
+        wrong = "\n".join(f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
+        raise SettingsError(f"{file or 'the environment'} cannot be used:\n{wrong}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} is not TOML: {error}") from None
+
+
+SECTIONS: tuple[tuple[str, type[Section]], ...] = (
+    *((name, info.annotation) for name, info in Settings.model_fields.items() if isinstance(info.annotation, type)),
+    ("pacs", PacsDestination),
+    ("reporting", ReportingDestination),
+)
+
+
+def reference() -> str:
+    """A settings file with every setting at its default, each with its description; what has no default is a sample."""
+    samples: dict[str, Any] = {"name": "main", "host": "192.0.2.10", "port": 104, "ae_title": "PACS"}
+    lines = ["# radplug's settings: every one, at its default. Made by `radplug settings`."]
+    for name, section in SECTIONS:
+        many = name in ("pacs", "reporting")
+        lines += ["", f"# {(section.__doc__ or '').strip()}", f"# [[{name}]]" if many else f"[{name}]"]
+        for key, info in section.model_fields.items():
+            value = samples.get(key) if info.is_required() else info.default
+            setting = f"{key} = {_toml(value)}" if value is not None else f'# {key} = ""'
+            lines.append(f"{'# ' if many else ''}{setting}  # {info.description}")
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + " }" if value else "{}"
+    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,118 @@
+"""What commands print for people, and the same as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from model_runtime.draft_text import Author, DraftText
+from radplug.domain import Case, CaseState, Delivery, DeliveryState
+from radplug.findings import Finding
+from radplug.records.viewing import CaseView
+
+STATE_STYLE = {
+    CaseState.DELIVERED: "green",
+    CaseState.DRAFTED: "cyan",
+    CaseState.NOT_DRAFTED: "yellow",
+    CaseState.FAILED: "red",
+}
+UNSURE = 0.8  # model text below this confidence is underlined
+
+
+def cases(console: Console, found: Sequence[Case], as_json: bool) -> None:
+    if as_json:
+        print_json(console, [_plain(case) for case in found])
+        return
+    table = Table("case", "state", "version", "modality", "body part", "instances", "received", "accession", "why")
+    for case in found:
+        table.add_row(
+            case.id,
+            Text(case.state, STATE_STYLE.get(case.state, "")),
+            str(case.version or ""),
+            case.modality,
+            case.body_part,
+            str(case.instances),
+            _moment(case.last_received_at),
+            case.accession_number,
+            case.reason,
+        )
+    console.print(table if found else "no case yet; `radplug doctor` tells whether the PACS can reach us")
+
+
+def case(console: Console, view: CaseView, as_json: bool) -> None:
+    if as_json:
+        print_json(console, _plain(view))
+        return
+    cases(console, [view.case], as_json=False)
+    for drafted in view.drafts:
+        console.print(draft(drafted.text, f"draft {drafted.version}, template {drafted.template}"))
+    if view.deliveries:
+        console.print(_deliveries(view.deliveries))
+    for event in view.events:
+        told = ", ".join(f"{key} {value}" for key, value in event.detail.items())
+        console.print(Text(f"{_moment(event.at)}  {event.actor:9} {event.event}  ").append(told, "dim"))
+
+
+def draft(text: DraftText, title: str) -> Panel:
+    """The draft with anchors in bold, and model text that the model was unsure of underlined."""
+    body = Text()
+    for section in text.sections:
+        body.append(section.heading + "\n", "bold blue")
+        for span in section.spans:
+            unsure = span.confidence is not None and span.confidence < UNSURE
+            body.append(span.text, "bold green" if span.kind is Author.ANCHOR else "underline" if unsure else "")
+        body.append("\n\n")
+    body.rstrip()
+    legend = "[bold green]dictated[/]  model  [underline]model, unsure[/]"
+    return Panel(body, title=f"AI draft, not reviewed: {title}", subtitle=legend, border_style="yellow")
+
+
+def dead_letters(console: Console, dead: Sequence[Delivery]) -> None:
+    console.print(_deliveries(dead) if dead else "there are no dead letters")
+
+
+def findings(console: Console, found: Sequence[Finding], as_json: bool) -> None:
+    if as_json:
+        print_json(console, [_plain(finding) for finding in found])
+        return
+    for finding in found:
+        mark = Text("✓ ", "green") if finding.well else Text("✗ ", "bold red")
+        console.print(mark.append(f"{finding.about}: ", "bold").append(finding.text, "not bold not green not red"))
+
+
+def print_json(console: Console, value: object) -> None:
+    console.print(json.dumps(value, ensure_ascii=False, default=str), markup=False, highlight=False, soft_wrap=True)
+
+
+def _deliveries(deliveries: Sequence[Delivery]) -> Table:
+    table = Table("case", "version", "to", "as", "state", "attempts", "answer")
+    for d in deliveries:
+        style = {DeliveryState.DELIVERED: "green", DeliveryState.DEAD: "red"}.get(d.state, "")
+        document, state = str(d.document.kind).upper(), Text(d.state, style)
+        table.add_row(d.case_id, str(d.version), d.destination, document, state, str(d.attempts), d.outcome)
+    return table
+
+
+def _moment(at: datetime) -> str:
+    return f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses as JSON's own types."""
+    return json.loads(json.dumps(dataclasses.asdict(value), default=_jsonable))
+
+
+def _jsonable(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, frozenset | set):
+        return sorted(value)
+    return str(value)

@@ -1,0 +1,79 @@
+"""The stations as processes: each announces itself, says when it is ready, and stops cleanly on SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
+from dicom_io.listener import Arrival, Listener
+from radplug import clock, pipeline, worker
+from radplug.clock import Doorbell
+from radplug.wiring import House
+
+log = structlog.get_logger(__name__)
+
+
+def listen(house: House) -> None:
+    """The listener: C-STORE and C-ECHO until told to stop."""
+    s = house.settings.listener
+    swept = house.store.sweep()
+    if swept:
+        log.info("removed instances that a crash left half written; none was acknowledged", files=swept)
+
+    def keep(arrival: Arrival) -> None:
+        received = pipeline.receive(house, arrival.instance, arrival.header, arrival.dataset, arrival.calling_ae)
+        log.info("received", instance=arrival.instance.sop_instance_uid, as_=received, calling_ae=arrival.calling_ae)
+
+    with at_work(house, "listener") as stop:
+        listener = Listener(
+            s.ae_title,
+            s.host,
+            s.port,
+            keep,
+            calling_ae_titles=s.callers,
+            maximum_pdu=s.maximum_pdu,
+            maximum_associations=s.maximum_associations,
+        )
+        with listener:
+            house.stations.ready("listener", house.now(), f"{s.ae_title} on {s.host}:{listener.port}")
+            log.info("ready", ae_title=s.ae_title, host=s.host, port=listener.port)
+            stop.wait()
+
+
+def run_clock(house: House, doorbell: Doorbell) -> None:
+    """The clock: until told to stop."""
+    with at_work(house, "clock") as stop:
+        house.stations.ready("clock", house.now())
+        clock.run(house, doorbell, stop)
+
+
+def work(house: House, broker_url: str, queue: str) -> None:
+    """A worker of the queue `draft` or `delivery`; Celery itself handles the signals."""
+    house.stations.started(queue, house.now())
+    detail = house.draftsman.warm_up() if queue == worker.DRAFT else ""
+
+    def ready() -> None:
+        house.stations.ready(queue, house.now(), detail)
+        log.info("ready", detail=detail)
+
+    try:
+        worker.run(house, broker_url, queue, ready)
+    finally:
+        house.stations.stopped(queue)
+
+
+@contextmanager
+def at_work(house: House, station: str) -> Iterator[threading.Event]:
+    """The station's row, and an event that is set when the process is asked to stop."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    house.stations.started(station, house.now())
+    try:
+        yield stop
+    finally:
+        house.stations.stopped(station)

@@ -1,0 +1,104 @@
+"""The bytes that arrived, each instance in a file of its own, named by us and never by what arrived.
+
+<root>/studies/<day>/<id>.dcm            whole or not there: written beside, fsynced, then renamed
+<root>/cases/<case id>/v<version>/...    what was made of them: images, draft, SR, ORU
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import uuid
+from datetime import datetime
+from pathlib import Path
+
+from dicom_io.errors import NoSpace
+from radplug.domain import StoredFile
+
+PARTIAL = ".part"
+
+
+class StudyStore:
+    """Files under `root`, which is made with mode 0700; below `watermark` bytes of free disk nothing is taken in."""
+
+    def __init__(self, root: Path, watermark: int) -> None:
+        self.root = root
+        self._watermark = watermark
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @staticmethod
+    def digest(data_set: bytes) -> str:
+        """What makes two data sets the same: SHA-256 of their bytes, hexadecimal."""
+        return hashlib.sha256(data_set).hexdigest()
+
+    def require_space(self) -> None:
+        """Raises NoSpace where the disk is below the watermark."""
+        free = shutil.disk_usage(self.root).free
+        if free < self._watermark:
+            raise NoSpace(
+                f"{free >> 20} MiB are free, {self._watermark >> 20} MiB must stay free; make room on the disk"
+            )
+
+    def keep(self, header: bytes, data_set: bytes, at: datetime) -> StoredFile:
+        """Write an instance so that it survives a power cut once this returns.
+
+        Raises:
+            NoSpace: the disk is below the watermark, or full.
+        """
+        self.require_space()
+        file_id = uuid.uuid4().hex
+        file = Path("studies") / at.strftime("%Y-%m-%d") / f"{file_id}.dcm"
+        write_durably(self.root / file, header, data_set)
+        return StoredFile(file_id, str(file), self.digest(data_set), len(header) + len(data_set))
+
+    def discard(self, stored: StoredFile) -> None:
+        (self.root / stored.file).unlink(missing_ok=True)
+
+    def path(self, file: str) -> Path:
+        return self.root / file
+
+    def case_folder(self, case_id: str, version: int) -> Path:
+        folder = self.root / "cases" / case_id / f"v{version}"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+
+    def sweep(self) -> int:
+        """Remove what a crash left half written: it was never acknowledged. How many files."""
+        left_over = list((self.root / "studies").rglob(f"*{PARTIAL}"))
+        for path in left_over:
+            path.unlink(missing_ok=True)
+        return len(left_over)
+
+
+def write_durably(path: Path, *parts: bytes) -> None:
+    """Put a whole file in place, fsynced with its directory.
+
+    Raises:
+        NoSpace: the disk is full.
+    """
+    folder = path.parent
+    if not folder.is_dir():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _sync_folder(folder.parent)
+    partial = path.with_name(path.name + PARTIAL)
+    try:
+        with partial.open("wb", buffering=0) as file:
+            for part in parts:
+                view = memoryview(part)
+                while view:
+                    view = view[file.write(view) :]
+            os.fsync(file.fileno())
+        partial.rename(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise NoSpace(f"writing to the study store failed: {error.strerror}") from error
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

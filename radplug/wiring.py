@@ -1,0 +1,141 @@
+"""Settings → real parts. The only file that knows every floor; each part is made when it is first asked for.
+
+What a property imports is what other stations must not load: torch for drafting, highdicom for documents.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from radplug import lease_keeper
+from radplug.audit import AuditTrail
+from radplug.domain import Lease, Patience
+from radplug.pipeline import Policy
+from radplug.records.database import Database
+from radplug.records.delivering import Delivering
+from radplug.records.drafting import Drafting
+from radplug.records.receiving import Receiving
+from radplug.records.stations import Stations
+from radplug.records.viewing import Viewing
+from radplug.settings import Settings
+from radplug.study_store import StudyStore
+
+if TYPE_CHECKING:
+    from radplug.destinations import Destinations
+    from radplug.documents import Documents
+    from radplug.draftsman import Draftsman
+    from radplug.key_images import KeyImages
+
+DEMO_CHECKPOINT = Path(__file__).parents[1] / "model_runtime" / "weights" / "demo"
+PAUSE_AFTER_FAILURE = timedelta(seconds=5)
+
+
+class House:
+    """Every part of the service at one site, for the station or command `actor`."""
+
+    def __init__(self, settings: Settings, actor: str) -> None:
+        self.settings = settings
+        self._actor = actor
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    @cached_property
+    def policy(self) -> Policy:
+        s = self.settings
+        slowest = max((d.timeout_seconds for d in (*s.pacs, *s.reporting)), default=0.0)
+        return Policy(
+            patience=Patience(
+                timedelta(seconds=s.assembly.quiet_seconds), timedelta(seconds=s.assembly.at_most_seconds)
+            ),
+            expected_series=s.assembly.expected_series,
+            lease=timedelta(seconds=s.drafting.lease_seconds),
+            drafting_attempts=s.drafting.attempts,
+            first_retry=timedelta(seconds=s.delivery.first_retry_seconds),
+            longest_retry=timedelta(seconds=s.delivery.longest_retry_seconds),
+            delivery_attempts=s.delivery.attempts,
+            delivery_lease=timedelta(seconds=3 * slowest + 30),  # connecting, sending and releasing each may take it
+        )
+
+    # ── rows and files ──
+
+    @cached_property
+    def database(self) -> Database:
+        self.settings.store.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Database(self.settings.database_url)
+
+    @cached_property
+    def store(self) -> StudyStore:
+        return StudyStore(self.settings.store.data, self.settings.store.keep_free_mib << 20)
+
+    @cached_property
+    def receiving(self) -> Receiving:
+        return Receiving(self.database)
+
+    @cached_property
+    def drafting(self) -> Drafting:
+        return Drafting(self.database)
+
+    @cached_property
+    def delivering(self) -> Delivering:
+        return Delivering(self.database)
+
+    @cached_property
+    def viewing(self) -> Viewing:
+        return Viewing(self.database)
+
+    @cached_property
+    def stations(self) -> Stations:
+        return Stations(self.database)
+
+    @cached_property
+    def audit(self) -> AuditTrail:
+        return AuditTrail(self.database, self._actor)
+
+    # ── the draft ──
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.settings.model.checkpoint or DEMO_CHECKPOINT
+
+    def holding(self, lease: Lease) -> AbstractContextManager[None]:
+        return lease_keeper.holding(self.drafting, lease, self.policy.lease, PAUSE_AFTER_FAILURE, self.now)
+
+    @cached_property
+    def key_images(self) -> KeyImages:
+        from radplug.key_images import KeyImages
+
+        return KeyImages(self.store, self.settings.drafting.key_images)
+
+    @cached_property
+    def draftsman(self) -> Draftsman:
+        from radplug.draftsman import Draftsman
+        from radplug.templates import read_all
+
+        return Draftsman(
+            self.checkpoint,
+            read_all(self.settings.drafting.templates),
+            self.store.root,
+            device=self.settings.model.device,
+            threads=self.settings.model.threads,
+            seed=self.settings.model.seed,
+            assume_body_part=self.settings.drafting.assume_body_part,
+        )
+
+    @cached_property
+    def documents(self) -> Documents:
+        from radplug.documents import Documents
+
+        s = self.settings
+        return Documents(self.store, self.viewing, s.device, pacs=s.pacs, reporting=s.reporting)
+
+    @cached_property
+    def destinations(self) -> Destinations:
+        from radplug.destinations import Destinations
+
+        s = self.settings
+        return Destinations(self.store, s.listener.ae_title, pacs=s.pacs, reporting=s.reporting)

@@ -1,0 +1,94 @@
+"""The Celery app and its tasks. A message is a case id and nothing else: the database is the truth."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+
+import structlog
+from celery import Celery
+from celery.signals import worker_ready
+from kombu.exceptions import OperationalError
+
+from radplug import pipeline
+from radplug.clock import BellBroken
+from radplug.logs import told
+from radplug.wiring import House
+
+DRAFT, DELIVERY, INTERACTIVE = "draft", "delivery", "interactive"
+LONGEST_JOB = 4 * 3600  # seconds; a message unacknowledged for longer is delivered again
+
+log = structlog.get_logger(__name__)
+
+
+def make_app(broker_url: str) -> Celery:
+    """A Celery app that loses nothing it has taken: acknowledged late, one message at a time, JSON only."""
+    app = Celery("radplug", broker=broker_url, set_as_current=False)
+    app.conf.update(
+        accept_content=["json"],
+        task_serializer="json",
+        task_ignore_result=True,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_default_queue=DRAFT,
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        broker_connection_retry_on_startup=True,
+        broker_transport_options={
+            "visibility_timeout": LONGEST_JOB,
+            # kombu's defaults look for unacknowledged messages only every 100 s
+            "unacked_restore_interval": 1,
+            "unacked_restore_throttle": 1,
+            "socket_connect_timeout": 3,
+            "queue_order_strategy": "priority",  # in the order in which a worker names its queues
+        },
+    )
+    return app
+
+
+class CeleryDoorbell:
+    """Rings by sending the case id to the station's queue."""
+
+    def __init__(self, broker_url: str) -> None:
+        self._app = make_app(broker_url)
+
+    def draft(self, case_id: str) -> None:
+        self._ring(DRAFT, case_id)
+
+    def deliver(self, case_id: str) -> None:
+        self._ring(DELIVERY, case_id)
+
+    def _ring(self, queue: str, case_id: str) -> None:
+        try:
+            self._app.send_task(f"radplug.{queue}", [case_id], queue=queue, retry=False)
+        except OperationalError as error:
+            raise BellBroken(type(error.__cause__ or error).__name__) from error
+
+
+def run(house: House, broker_url: str, queue: str, ready: Callable[[], None]) -> None:
+    """Work through a queue until told to stop; `ready` is called once messages are taken."""
+    app = make_app(broker_url)
+    owner = f"{socket.gethostname()}:{os.getpid()}"
+    app.task(name=f"radplug.{DRAFT}")(_entrance(lambda case_id: pipeline.draft(house, case_id, owner)))
+    app.task(name=f"radplug.{DELIVERY}")(_entrance(lambda case_id: pipeline.deliver(house, case_id)))
+    worker_ready.connect(lambda **_: ready(), weak=False)
+    if queue == DRAFT:  # one case at a time in the process that holds the model; who waits at a screen goes first
+        taking = ["--pool=solo", f"--queues={INTERACTIVE},{DRAFT}"]
+    else:
+        taking = ["--pool=threads", f"--concurrency={house.settings.delivery.workers}", f"--queues={DELIVERY}"]
+    alone = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+    app.worker_main(["worker", f"--hostname={queue}@%h", *taking, *alone, "--loglevel=WARNING"])
+
+
+def _entrance(stage: Callable[[str], None]) -> Callable[[str], None]:
+    """An entrance of the house: what a stage raises ends here; rows say what is due, and the clock rings again."""
+
+    def task(case_id: str) -> None:
+        with structlog.contextvars.bound_contextvars(case=case_id):
+            try:
+                stage(case_id)
+            except Exception as error:  # noqa: BLE001 - any error costs this attempt only
+                log.error("stage failed", **told(error))
+
+    return task
