@@ -1,0 +1,92 @@
+"""An association with a peer (PS3.8 7.1), or in plain words why there is none."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, cast
+
+from pydicom.uid import UID
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import A_ASSOCIATE
+from pynetdicom.presentation import PresentationContext
+
+from dicom_io.connection import LONGEST_PDU, limit_connection
+from dicom_io.errors import DicomError, Rejected, Unavailable
+from dicom_io.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+
+# Result of an A-ASSOCIATE-RJ, and its source with its diagnostic (PS3.8 9.3.4).
+_PERMANENT: Final = 1
+_CALLING_UNKNOWN: Final = (1, 3)
+_CALLED_UNKNOWN: Final = (1, 7)
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """An application entity that listens somewhere."""
+
+    ae_title: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.ae_title} at {self.host}:{self.port}"
+
+
+@contextmanager
+def associated(
+    peer: Peer, contexts: list[PresentationContext], *, calling_ae: str, timeout: float
+) -> Iterator[Association]:
+    """An established association, released at the end.
+
+    Args:
+        timeout: seconds that the peer has for the connection, and then for each of its answers.
+
+    Raises:
+        Rejected: the peer refuses the association for good, or every context.
+        Unavailable: the peer cannot be reached, does not answer in time, or refuses for now.
+    """
+    ae = AE(calling_ae)
+    ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+    ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+    ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = timeout
+    ae.network_timeout = None  # an association that we hold open ourselves is not idle
+    limits: evt.EventHandlerType = (evt.EVT_CONN_OPEN, limit_connection, [timeout, LONGEST_PDU])
+    try:
+        association = ae.associate(peer.host, peer.port, contexts, peer.ae_title, evt_handlers=[limits])
+    except OSError as error:  # the name of the host
+        raise Unavailable(f"{peer}: the host is not known ({error.strerror}); is its name right?") from None
+    if not association.is_established:
+        raise _why_not(association, peer, calling_ae, timeout)
+    try:
+        yield association
+    finally:
+        association.release()
+
+
+def _why_not(association: Association, peer: Peer, calling_ae: str, timeout: float) -> DicomError:
+    if association.is_rejected:
+        return _rejection(cast(A_ASSOCIATE, association.acceptor.primitive), peer, calling_ae)
+    if association.rejected_contexts:
+        names = ", ".join(
+            sorted({UID(context.abstract_syntax or "").name for context in association.rejected_contexts})
+        )
+        return Rejected(f"{peer} takes nothing of what was to be sent: {names}")
+    try:
+        socket.create_connection((peer.host, peer.port), timeout).close()
+    except OSError as error:
+        return Unavailable(f"{peer}: no connection ({error.strerror or error}); is it running, and its port right?")
+    return Unavailable(f"{peer} took the connection, but gave no answer in {timeout:g} s; does DICOM listen there?")
+
+
+def _rejection(answer: A_ASSOCIATE, peer: Peer, calling_ae: str) -> DicomError:
+    diagnosis = (answer.result_source, answer.diagnostic)
+    if diagnosis == _CALLING_UNKNOWN:
+        return Rejected(f"{peer} does not know the calling AE title {calling_ae}: enter it there")
+    if diagnosis == _CALLED_UNKNOWN:
+        return Rejected(f"{peer.host}:{peer.port} is not {peer.ae_title}: correct the called AE title")
+    kind = Rejected if answer.result == _PERMANENT else Unavailable
+    return kind(f"{peer} rejected the association: {answer.reason_str}")

@@ -1,0 +1,80 @@
+"""The limits that pynetdicom's connections lack: length and time of a PDU, size of a message, probes that say nothing.
+
+They are handlers of its events, hold for the association that they are bound to, and leave pynetdicom itself as it is.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import suppress
+from typing import Final, cast
+
+from pynetdicom import evt
+from pynetdicom.association import Association
+from pynetdicom.transport import AssociationSocket
+
+LONGEST_PDU: Final = 1 << 20  # bytes; a PDU announces up to 4 GiB, which pynetdicom would set out to read
+
+
+def limit_connection(event: evt.Event, seconds: float, largest_message: int) -> None:
+    """For EVT_CONN_OPEN: bounds what is read from the peer, and sends without Nagle's delay.
+
+    Args:
+        seconds: what one PDU may take from its first byte to its last, and a send that makes no progress.
+        largest_message: bytes of a DIMSE message; pynetdicom holds its command and data set in memory.
+    """
+    association = event.assoc
+    transport = cast(AssociationSocket, association.dul.socket)
+    connection = cast(socket.socket, transport.socket)
+    connection.settimeout(seconds)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def receive(length: int) -> bytearray:
+        if length > LONGEST_PDU:
+            raise OSError(f"a PDU of {length} bytes was announced, at most {LONGEST_PDU} are read")
+        if _bytes_held(association) + length > largest_message:
+            raise OSError(f"a message of more than {largest_message} bytes was sent")
+        if association.dimse.msg_queue.qsize() > 1:
+            raise OSError("messages came before the last was answered, which was not agreed (PS3.7 D.3.3.3)")
+        return _receive(connection, length, time.monotonic() + seconds)
+
+    transport.recv = receive  # type: ignore[assignment, method-assign] # of this one only
+
+
+def end_unheard(event: evt.Event) -> None:
+    """For EVT_CONN_CLOSE: ends an acceptor whose peer left without a request, as a load balancer's probe does.
+
+    Else it would stay for its ACSE timeout and count as an association all that time.
+    """
+    if event.assoc.requestor.primitive is None:
+        event.assoc.dul.to_user_queue.put(None)  # type: ignore[arg-type] # as if the time were up
+
+
+def hang_up(association: Association) -> None:
+    """Closes the TCP connection at once, whatever the association is doing."""
+    if association.dul.socket and (connection := association.dul.socket.socket):
+        with suppress(OSError):  # the peer was quicker
+            connection.shutdown(socket.SHUT_RDWR)
+
+
+def _receive(connection: socket.socket, length: int, deadline: float) -> bytearray:
+    """All `length` bytes, or fewer where the peer closes."""
+    data = bytearray(length)
+    view = memoryview(data)
+    received = 0
+    while received < length:
+        if time.monotonic() > deadline:
+            raise TimeoutError("a PDU took longer than it may")
+        count = connection.recv_into(view[received:])
+        if not count:
+            return data[:received]
+        received += count
+    return data
+
+
+def _bytes_held(association: Association) -> int:
+    message = association.dimse.message
+    if message is None:
+        return 0
+    return message.encoded_command_set.tell() + (message.data_set.tell() if message.data_set else 0)

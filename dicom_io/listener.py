@@ -1,0 +1,200 @@
+"""Verification and Storage SCP (PS3.4 A, B): what arrives goes to `keep`, and only then is the answer 0x0000."""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self, cast
+
+from pydicom.dataset import Dataset
+from pynetdicom import AE, evt
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.pdu_primitives import A_ASSOCIATE
+from pynetdicom.transport import ThreadedAssociationServer
+
+from dicom_io.connection import end_unheard, hang_up, limit_connection
+from dicom_io.errors import DicomError, NoSpace, Unreadable
+from dicom_io.offered import offered
+from dicom_io.part10 import file_header
+from dicom_io.reading import identify
+from dicom_io.study import Instance
+from dicom_io.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+
+logger = logging.getLogger(__name__)
+
+# PS3.4 B.2.3
+SUCCESS: Final = 0x0000
+OUT_OF_RESOURCES: Final = 0xA700
+DOES_NOT_MATCH: Final = 0xA900  # the data set and its SOP Class
+CANNOT_UNDERSTAND: Final = 0xC000
+
+_STATUS: Final[dict[type[DicomError], int]] = {NoSpace: OUT_OF_RESOURCES, Unreadable: DOES_NOT_MATCH}
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An instance as it came: `header` and `dataset` one after the other are its file in DICOM's format."""
+
+    instance: Instance
+    header: bytes  # preamble and file meta information, ours
+    dataset: bytes  # the sender's, to the last byte
+    calling_ae: str
+
+
+class Listener:
+    """Receives instances as `ae_title`, each handed to `keep` on the thread of its association.
+
+    `keep` returns once the instance is safe. What it raises is the sender's answer: NoSpace 0xA700, Unreadable 0xA900,
+    anything else 0xC000. Its text stands in the Error Comment if it is a DicomError.
+    """
+
+    def __init__(
+        self,
+        ae_title: str,
+        host: str,
+        port: int,
+        keep: Callable[[Arrival], None],
+        *,
+        calling_ae_titles: frozenset[str] | None,
+        maximum_pdu: int = 128 << 10,
+        maximum_associations: int = 32,
+        largest_instance: int = 2 << 30,
+        acse_timeout: float = 30,
+        network_timeout: float = 120,
+    ) -> None:
+        """Nothing is bound before `start`.
+
+        Args:
+            port: 0 for any that is free.
+            calling_ae_titles: who may send; None for anybody.
+            maximum_pdu: bytes that peers are asked not to exceed in a PDU.
+            largest_instance: bytes of an encoded data set; it is held in memory until it is kept.
+            acse_timeout: seconds to wait for a connection's first words.
+            network_timeout: seconds after which an idle association is aborted; also the most that one PDU may take.
+
+        Raises:
+            ValueError: an AE title is not one, or no AE title at all may call.
+        """
+        if calling_ae_titles is not None and not calling_ae_titles:
+            raise ValueError("no AE title may call: name those that may, or None for any")
+        self._address = (host, port)
+        self._keep = keep
+        self._largest_instance = largest_instance
+        self._ae = AE(ae_title)
+        self._ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+        self._ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+        self._ae.supported_contexts = offered()
+        self._ae.require_called_aet = True
+        self._ae.require_calling_aet = sorted(calling_ae_titles or ())
+        self._ae.maximum_pdu_size = maximum_pdu
+        self._ae.maximum_associations = maximum_associations
+        self._ae.acse_timeout = acse_timeout
+        self._ae.network_timeout = self._network_timeout = network_timeout
+        self._server: ThreadedAssociationServer | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that it listens at."""
+        if self._server is None:
+            raise RuntimeError("the listener has not been started")
+        return int(self._server.server_address[1])
+
+    def start(self) -> None:
+        """Listens from now on, on threads of its own.
+
+        Raises:
+            OSError: the address cannot be bound.
+        """
+        handlers: list[evt.EventHandlerType] = [
+            (evt.EVT_CONN_OPEN, self._opened),
+            (evt.EVT_CONN_CLOSE, end_unheard),
+            (evt.EVT_REJECTED, self._refused),
+            (evt.EVT_C_STORE, self._received),
+        ]
+        self._server = self._ae.start_server(self._address, block=False, evt_handlers=handlers)
+
+    def stop(self, grace: float = 10) -> None:
+        """Accepts no more, lets associations end by themselves for `grace` seconds, then aborts them."""
+        if self._server is None:
+            return
+        server, self._server = self._server, None
+        server.shutdown()
+        deadline = time.monotonic() + grace
+        for association in server.active_associations:
+            association.join(max(0.0, deadline - time.monotonic()))
+        for association in server.active_associations:
+            logger.warning("association with %r aborted: the listener stops", association.requestor.ae_title)
+            association.abort(block=False)
+            association.join(1)
+            hang_up(association)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _opened(self, event: evt.Event) -> None:
+        limit_connection(event, self._network_timeout, self._largest_instance)
+        # Associations beyond the maximum are refused politely; connections that never ask for one must not pile up.
+        if len(self._ae.active_associations) >= 2 * self._ae.maximum_associations:
+            hang_up(event.assoc)
+
+    def _refused(self, event: evt.Event) -> None:
+        asked = cast(A_ASSOCIATE, event.assoc.requestor.primitive)
+        answer = cast(A_ASSOCIATE, event.assoc.acceptor.primitive)
+        logger.warning(
+            "association refused: %s; calling %r from %s, called %r, and this is %r",
+            answer.reason_str,
+            asked.calling_ae_title,
+            event.assoc.requestor.address,
+            asked.called_ae_title,
+            self._ae.ae_title,
+        )
+
+    def _received(self, event: evt.Event) -> int | Dataset:
+        """The answer to a C-STORE request: whatever happens here, the sender hears of it."""
+        request, sender = cast(C_STORE, event.request), event.assoc.requestor.ae_title
+        uid = request.AffectedSOPInstanceUID
+        try:
+            self._keep(_arrival(event, request))
+        except DicomError as error:
+            logger.warning("instance %s from %r not kept: %s", uid, sender, error)
+            return _failure(_STATUS.get(type(error), CANNOT_UNDERSTAND), str(error))
+        except Exception as error:  # noqa: BLE001 - an entrance: all that fails becomes an answer; its text may name anybody
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{type(error).__name__} in {frame.name}, {frame.filename}:{frame.lineno}"
+            logger.error("instance %s from %r not kept: %s", uid, sender, where)
+            return _failure(CANNOT_UNDERSTAND, "it could not be kept; our log says why")
+        return SUCCESS
+
+
+def _arrival(event: evt.Event, request: C_STORE) -> Arrival:
+    dataset = event.encoded_dataset(include_meta=False)
+    instance = identify(dataset, event.context.transfer_syntax)
+    if request.AffectedSOPInstanceUID != instance.sop_instance_uid:
+        raise Unreadable("SOPInstanceUID differs from the one in the request")
+    if not request.AffectedSOPClassUID == event.context.abstract_syntax == instance.sop_class_uid:
+        raise Unreadable("SOPClassUID differs from the one requested or agreed")
+    calling_ae = event.assoc.requestor.ae_title
+    header = file_header(
+        sop_class_uid=instance.sop_class_uid,
+        sop_instance_uid=instance.sop_instance_uid,
+        transfer_syntax_uid=instance.transfer_syntax_uid,
+        source_ae_title=calling_ae,
+    )
+    return Arrival(instance, header, dataset, calling_ae)
+
+
+def _failure(status: int, comment: str) -> Dataset:
+    answer = Dataset()
+    answer.Status = status
+    answer.ErrorComment = comment.encode("ascii", "replace").decode("ascii").replace("\\", "/")[:64]  # LO
+    return answer
