@@ -35,8 +35,15 @@ class Drafter:
         self._loaded = loaded
 
     @classmethod
-    def load(cls, directory: Path, device: Device = "auto") -> Drafter:
-        """Raises UnusableCheckpoint, and DraftingError where a GPU is asked for and there is none."""
+    def load(cls, directory: Path, device: Device = "auto", *, threads: int = 1) -> Drafter:
+        """Load a checkpoint into a process that does nothing else, on `threads` CPU threads.
+
+        One thread, because torch's threads wait for each other spinning: beside other work a second one gains
+        a tenth when the cores are free and costs ten times the time when they are not.
+
+        Raises UnusableCheckpoint, and DraftingError where a GPU is asked for and there is none.
+        """
+        torch.set_num_threads(threads)
         return cls(checkpoint.load(directory, device))
 
     @property
@@ -80,8 +87,8 @@ class Drafter:
 
         Raises:
             AnchorRefused, AnchorDoesNotFit: what was dictated cannot stand on this template.
-            AnchorMoved: the anchors did not come through; the draft is lost, a retry with another seed is not.
-            ValueError: there is no image, or one has another shape.
+            AnchorMoved: the anchors did not come through denoising; there is no draft.
+            ValueError: no image, more than the card allows, or one of another shape.
         """
         loaded, codec = self._loaded, self._loaded.codec
         layout = lay(template, anchors, encode=codec.encode, canvas_length=loaded.canvas_length, end_id=codec.end_id)
@@ -97,8 +104,16 @@ class Drafter:
         )
 
     def _inputs(self, images: Sequence[NDArray[np.uint8]], facts: PromptFacts) -> dict[str, Tensor]:
-        loaded = self._loaded
-        inputs = prompt.encode(images, facts, tokenizer=loaded.tokenizer, image_processor=loaded.image_processor)
+        loaded, card = self._loaded, self._loaded.card
+        if len(images) > card.most_images:
+            raise ValueError(f"{len(images)} images were given, {card.name} reads at most {card.most_images}; choose")
+        inputs = prompt.encode(
+            images,
+            facts,
+            tokenizer=loaded.tokenizer,
+            image_processor=loaded.image_processor,
+            pattern=card.prompt.get("pattern", prompt.PATTERN),
+        )
         return {
             name: tensor.to(loaded.device, loaded.model.dtype if tensor.is_floating_point() else tensor.dtype)
             for name, tensor in inputs.items()

@@ -52,7 +52,7 @@ class ModelCard:
     end: str  # the token that fills the canvas behind the report
     sampler: Sampler
     filler: str | None  # the token that leaves a position of a gap empty; None where the model has not learnt one
-    prompt: Mapping[str, Any]
+    prompt: Mapping[str, Any]  # `pattern`: the prompt's text; `images`: see most_images
     training: Mapping[str, Any]  # facts for people: data, steps, measured quality
 
     @classmethod
@@ -79,6 +79,11 @@ class ModelCard:
             raise UnusableCheckpoint(f"{path} lacks the key {error}; add it") from error
         except (OSError, TypeError, ValueError) as error:  # TOML and UTF-8 errors are ValueErrors
             raise UnusableCheckpoint(f"{path} cannot be read: {error}; mend it") from error
+
+    @property
+    def most_images(self) -> int:
+        """How many images of a study one prompt may hold, as the model has learnt it."""
+        return int(self.prompt.get("images", 1))
 
     def covers(self, modality: str, body_part: str) -> str | None:
         """Why a study is outside what the model was made for, in plain words; None where it is inside."""

@@ -28,6 +28,9 @@ body_parts = ["CHEST"]
 filler = "<filler>"
 end = "<turn|>"
 
+[prompt]
+images = 2
+
 [sampler]
 steps = 6
 entropy_bound = 0.1
@@ -36,6 +39,7 @@ t_max = 0.8
 confidence_threshold = 0.005
 stability_threshold = 1
 """
+torch.set_num_threads(1)  # threads that spin for each other take ten times as long on a busy machine
 SENTENCE = "FINDINGS: IMPRESSION: The lungs are clear No pleural effusion or pneumothorax heart size is normal nodule"
 WORDS = SENTENCE.split()
 

@@ -70,6 +70,7 @@ def test_the_same_inputs_and_seed_give_the_same_bytes(
 
 def test_a_loaded_drafter_says_who_it_is(checkpoint: Path, loaded: LoadedModel) -> None:
     identity = Drafter.load(checkpoint, "cpu").identity(seed=3)
+    assert torch.get_num_threads() == 1
     assert (identity.name, identity.version, identity.device, identity.seed) == ("tiny", "0", "cpu", 3)
     assert identity.fingerprint == loaded.fingerprint
     assert identity.sampler == loaded.card.sampler
@@ -114,11 +115,27 @@ def test_what_does_not_fit_is_refused(drafter: Drafter, image: NDArray[np.uint8]
         drafter.draft([image], template, [Anchor("FINDINGS", "a\u2581b")], FACTS, seed=1)
 
 
-def test_two_images_make_one_prompt_and_warming_up_drafts(
+def test_a_prompt_holds_as_many_images_as_the_card_allows(
     drafter: Drafter, image: NDArray[np.uint8], template: Template
 ) -> None:
+    two = drafter.draft([image, image[::-1]], template, ANCHORS, FACTS, seed=1)
+    assert two != drafter.draft([image], template, ANCHORS, FACTS, seed=1)
+    with pytest.raises(ValueError, match="3 images were given, tiny reads at most 2"):
+        drafter.draft([image] * 3, template, ANCHORS, FACTS, seed=1)
+    with pytest.raises(ValueError, match="no image"):
+        drafter.draft([], template, ANCHORS, FACTS, seed=1)
+
+
+def test_the_card_s_own_prompt_is_used(
+    loaded: LoadedModel, drafter: Drafter, image: NDArray[np.uint8], template: Template
+) -> None:
+    terse = replace(loaded, card=replace(loaded.card, prompt={"pattern": "<bos>{images}{facts}"}))
+    draft = Drafter(terse).draft([image], template, ANCHORS, FACTS, seed=1)
+    assert draft.sections != drafter.draft([image], template, ANCHORS, FACTS, seed=1).sections
+
+
+def test_warming_up_needs_no_case(drafter: Drafter) -> None:
     drafter.warm_up()
-    assert drafter.draft([image, image[::-1]], template, ANCHORS, FACTS, seed=1).steps
 
 
 characters = st.characters(codec="utf-8", exclude_categories=["Cc"]) | st.sampled_from(
