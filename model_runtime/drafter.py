@@ -1,8 +1,8 @@
 """The door: images, a template and what the radiologist has said → a report draft around it.
 
-drafter = Drafter.load(directory)
-drafter.warm_up()
-draft = drafter.draft(images, template, anchors, facts, seed=1)
+>>> drafter = Drafter.load(directory)
+>>> drafter.warm_up()
+>>> draft = drafter.draft(images, template, anchors, facts, seed=1)
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Drafter:
     def load(cls, directory: Path, device: Device = "auto", *, threads: int = 1) -> Drafter:
         """Load a checkpoint into a process that does nothing else, on `threads` CPU threads.
 
-        One thread, because torch's threads wait for each other spinning: beside other work a second one gains
-        a tenth when the cores are free and costs ten times the time when they are not.
+        One thread, because torch's threads spin while they wait for each other: on two cores a second one makes a
+        draft a tenth faster when nothing else runs, and more than ten times slower when something does.
 
         Raises UnusableCheckpoint, and DraftingError where a GPU is asked for and there is none.
         """
