@@ -35,15 +35,15 @@ class Drafter:
         self._loaded = loaded
 
     @classmethod
-    def load(cls, directory: Path, device: Device = "auto", *, threads: int = 1) -> Drafter:
-        """Load a checkpoint into a process that does nothing else, on `threads` CPU threads.
+    def load(cls, directory: Path, device: Device = "auto") -> Drafter:
+        """Load a checkpoint directory.
 
-        One thread, because torch's threads spin while they wait for each other: on two cores a second one makes a
-        draft a tenth faster when nothing else runs, and more than ten times slower when something does.
+        Call `torch.set_num_threads(1)` in the process first, if other work shares its cores: torch's threads spin
+        while they wait for each other. On two cores a second one makes a draft a tenth faster when nothing else
+        runs, and more than ten times slower when something does.
 
         Raises UnusableCheckpoint, and DraftingError where a GPU is asked for and there is none.
         """
-        torch.set_num_threads(threads)
         return cls(checkpoint.load(directory, device))
 
     @property
