@@ -25,7 +25,7 @@ class StudyStore:
     def __init__(self, root: Path, watermark: int) -> None:
         self.root = root
         self._watermark = watermark
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(root)
 
     @staticmethod
     def digest(data_set: bytes) -> str:
@@ -60,7 +60,7 @@ class StudyStore:
 
     def case_folder(self, case_id: str, version: int) -> Path:
         folder = self.root / "cases" / case_id / f"v{version}"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(folder)
         return folder
 
     def sweep(self) -> int:
@@ -71,6 +71,12 @@ class StudyStore:
         return len(left_over)
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, for our own user alone."""
+    for missing in reversed([f for f in (folder, *folder.parents) if not f.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
+
+
 def write_durably(path: Path, *parts: bytes) -> None:
     """Put a whole file in place, fsynced with its directory.
 
@@ -79,7 +85,7 @@ def write_durably(path: Path, *parts: bytes) -> None:
     """
     folder = path.parent
     if not folder.is_dir():
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(folder)
         _sync_folder(folder.parent)
     partial = path.with_name(path.name + PARTIAL)
     try:

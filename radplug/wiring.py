@@ -22,7 +22,7 @@ from radplug.records.receiving import Receiving
 from radplug.records.stations import Stations
 from radplug.records.viewing import Viewing
 from radplug.settings import Settings
-from radplug.study_store import StudyStore
+from radplug.study_store import StudyStore, make_private
 
 if TYPE_CHECKING:
     from radplug.destinations import Destinations
@@ -65,7 +65,7 @@ class House:
 
     @cached_property
     def database(self) -> Database:
-        self.settings.store.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self.settings.store.data)
         return Database(self.settings.database_url)
 
     @cached_property

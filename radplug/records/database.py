@@ -13,6 +13,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy.dialects import postgresql, sqlite
 
 BUSY_SECONDS = 30
 
@@ -85,13 +86,9 @@ class Database:
 
 def insert_or_ignore(connection: sa.Connection, table: sa.Table, values: dict[str, Any]) -> bool:
     """Insert a row unless one with the same key is there; whether it was inserted."""
-    if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-
-        return connection.execute(postgresql_insert(table).values(values).on_conflict_do_nothing()).rowcount == 1
-    from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-
-    return connection.execute(sqlite_insert(table).values(values).on_conflict_do_nothing()).rowcount == 1
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = insert(table).values(values).on_conflict_do_nothing().returning(*table.primary_key)
+    return connection.execute(statement).first() is not None
 
 
 def _alembic() -> Config:

@@ -1,0 +1,78 @@
+"""What tests of several floors share: real peers, found or skipped with the reason, and files to send."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+ROOT = Path(__file__).parents[1]
+SHARED_DICOM = ROOT.parent / "shared" / "dicom"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(what: Callable[[], object], seconds: float, about: str) -> None:
+    """Poll until `what` is true; fail with `about` when it is not so in time."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {seconds:g} s: {about}")
+        time.sleep(0.02)
+
+
+def tool(name: str) -> str:
+    """The path of a program from `make peers`; skips the test where it is absent."""
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/bin")
+    if not found:
+        pytest.skip(f"{name} is not installed: make peers")
+    return found
+
+
+@pytest.fixture(scope="session")
+def postgresql_cluster() -> Iterator[str]:
+    """The URL of a PostgreSQL server of our own, up to the database's name."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not programs:
+        pytest.skip("PostgreSQL is not installed: make peers")
+    bin_folder, port = programs[-1].parent, free_port()
+    data = Path(tempfile.mkdtemp(prefix="radplug-postgresql-"))
+    as_user: list[str] = []
+    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+        as_user = ["runuser", "-u", "postgres", "--"]
+        shutil.chown(data, "postgres")
+    control = [*as_user, str(bin_folder / "pg_ctl"), "-D", str(data), "-w"]
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={data} -c fsync=off"
+    quiet: dict[str, Any] = {"check": True, "stdout": subprocess.DEVNULL, "cwd": "/"}
+    subprocess.run([*control, "-o", "-A trust -U postgres -E UTF8 --locale=C.UTF-8", "init"], **quiet)
+    subprocess.run([*control, "-l", str(data / "log"), "-o", options, "start"], **quiet)
+    yield f"postgresql+psycopg://postgres@127.0.0.1:{port}"
+    subprocess.run([*control, "-m", "immediate", "stop"], **quiet)
+    shutil.rmtree(data, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'test.sqlite'}"
+    cluster = request.getfixturevalue("postgresql_cluster")
+    name = f"test_{time.monotonic_ns()}"
+    engine = sa.create_engine(f"{cluster}/postgres", isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return f"{cluster}/{name}"
