@@ -114,7 +114,4 @@ class Drafter:
             image_processor=loaded.image_processor,
             pattern=card.prompt.get("pattern", prompt.PATTERN),
         )
-        return {
-            name: tensor.to(loaded.device, loaded.model.dtype if tensor.is_floating_point() else tensor.dtype)
-            for name, tensor in inputs.items()
-        }
+        return {name: tensor.to(loaded.device) for name, tensor in inputs.items()}

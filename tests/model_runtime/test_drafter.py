@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from model_runtime import infill as infilling
 from model_runtime.canvas import Anchor, Template
-from model_runtime.checkpoint import LoadedModel
+from model_runtime.checkpoint import LoadedModel, load
 from model_runtime.draft_text import Author, DraftText
 from model_runtime.drafter import Drafter
 from model_runtime.errors import AnchorDoesNotFit, AnchorMoved, AnchorRefused
@@ -66,6 +67,23 @@ def test_the_same_inputs_and_seed_give_the_same_bytes(
     torch.manual_seed(99)
     assert draft(5) == first
     assert draft(6) != first
+
+
+def test_drafts_asked_for_at_the_same_time_do_not_disturb_each_other(
+    drafter: Drafter, image: NDArray[np.uint8], template: Template
+) -> None:
+    def draft(seed: int) -> DraftText:
+        return drafter.draft([image], template, ANCHORS, FACTS, seed=seed)
+
+    one_by_one = [draft(seed) for seed in (1, 2, 3, 4)]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(draft, (1, 2, 3, 4))) == one_by_one
+
+
+def test_bfloat16_as_on_a_gpu_keeps_anchors_too(checkpoint: Path, image: NDArray[np.uint8], template: Template) -> None:
+    halved = Drafter(load(checkpoint, "cpu", torch.bfloat16))
+    draft = halved.draft([image], template, ANCHORS, FACTS, seed=1)
+    assert all(a.text in s.text for s, a in zip(draft.sections, ANCHORS, strict=True))
 
 
 def test_a_loaded_drafter_says_who_it_is(checkpoint: Path, loaded: LoadedModel) -> None:
