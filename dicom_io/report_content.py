@@ -1,0 +1,104 @@
+"""A draft report as a tree of content items: TID 2000 Basic Diagnostic Imaging Report (PS3.16)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from highdicom.sr import (
+    CodeContentItem,
+    CodedConcept,
+    ContainerContentItem,
+    ContentSequence,
+    DeviceObserverIdentifyingAttributes,
+    ImageContentItem,
+    LanguageOfContentItemAndDescendants,
+    ObserverContext,
+    TextContentItem,
+)
+from highdicom.sr import RelationshipTypeValues as Relationship
+from pydicom.sr.codedict import codes
+
+from dicom_io.errors import Refused
+from dicom_io.report import SUMMARY, Code, Device, DraftReport, ImageReference, Paragraph, ReportSection
+from dicom_io.study import Instance
+from dicom_io.text_values import shortened, ut_text
+
+
+def concept(code: Code) -> CodedConcept:
+    """The code as an item of a code sequence, its meaning cut to the 64 characters of LO."""
+    return CodedConcept(code.value, code.scheme, shortened(code.meaning, 64))
+
+
+def content_tree(report: DraftReport, images: Mapping[str, Instance]) -> ContainerContentItem:
+    """The root container; `images` are those that may be referenced, by SOP Instance UID.
+
+    Raises:
+        Refused: a text cannot stand in a content item, a section is empty, or an image or frame is not in `images`.
+    """
+    items = ContentSequence()
+    if report.procedure is not None:
+        name, value = codes.DCM.ProcedureReported, concept(report.procedure)
+        items.append(CodeContentItem(name, value, Relationship.HAS_CONCEPT_MOD))
+    items.extend(LanguageOfContentItemAndDescendants(concept(report.language)))
+    items.extend(_observer(report.device))
+    banner = ReportSection(SUMMARY, SUMMARY, (Paragraph(report.banner),))
+    items.extend([_section(section, images) for section in (banner, *report.sections)])
+    root = ContainerContentItem(concept(report.title), is_content_continuous=False, template_id="2000")
+    root.ContentSequence = items
+    return root
+
+
+def _observer(device: Device) -> ObserverContext:
+    return ObserverContext(
+        codes.DCM.Device,
+        DeviceObserverIdentifyingAttributes(
+            uid=device.uid,
+            name=shortened(device.name, 64),
+            manufacturer_name=shortened(device.manufacturer, 64),
+            model_name=shortened(device.model, 64),
+            serial_number=shortened(device.serial, 64) or None,
+        ),
+    )
+
+
+def _section(section: ReportSection, images: Mapping[str, Instance]) -> ContainerContentItem:
+    where = f"section {section.heading.meaning}"
+    if not section.paragraphs:
+        raise Refused(f"{where} has no paragraph; give it one or leave it out")
+    container = ContainerContentItem(
+        concept(section.heading), is_content_continuous=False, relationship_type=Relationship.CONTAINS
+    )
+    container.ContentSequence = ContentSequence(
+        [
+            _paragraph(paragraph, section.element, images, f"{where}, paragraph {number}")
+            for number, paragraph in enumerate(section.paragraphs, start=1)
+        ]
+    )
+    return container
+
+
+def _paragraph(paragraph: Paragraph, element: Code, images: Mapping[str, Instance], where: str) -> TextContentItem:
+    try:
+        text = ut_text(paragraph.text)
+    except Refused as error:
+        raise Refused(f"{where}: {error}") from error
+    item = TextContentItem(concept(element), text, Relationship.CONTAINS)
+    if paragraph.images:
+        item.ContentSequence = ContentSequence([_image(reference, images, where) for reference in paragraph.images])
+    return item
+
+
+def _image(reference: ImageReference, images: Mapping[str, Instance], where: str) -> ImageContentItem:
+    instance = images.get(reference.sop_instance_uid)
+    if instance is None:
+        raise Refused(f"{where} refers to an image that is none of the study's; only its own images can be evidence")
+    if reference.frame is not None and not 1 <= reference.frame <= instance.frames:
+        raise Refused(f"{where} refers to frame {reference.frame} of an image that has {instance.frames}")
+    return ImageContentItem(
+        codes.DCM.BestIllustrationOfFinding,
+        instance.sop_class_uid,
+        instance.sop_instance_uid,
+        # the one frame of a single-frame image has no number (PS3.3 10.3)
+        referenced_frame_numbers=reference.frame if instance.frames > 1 else None,
+        relationship_type=Relationship.INFERRED_FROM,
+    )
