@@ -16,8 +16,8 @@ _NO_IDENTIFIER = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\\\\]")
 def ut_text(text: str) -> str:
     """The text as the UT value of a content item: its lines end in CR LF, every other character stays as it is.
 
-    A content item's text may hold line ends but no other control character (PS3.3, Text Value (0040,A160)). UT is padded
-    with spaces that readers drop (PS3.5 6.2), so that a last space could not be told from padding.
+    A content item's text may hold line ends but no other control character (Text Value (0040,A160) in PS3.3). UT is
+    padded with spaces that readers drop (PS3.5 6.2), so that a last space could not be told from padding.
 
     Raises:
         Refused: it is blank, ends in a space, or holds a tab, form feed, NUL, other control or lone surrogate.

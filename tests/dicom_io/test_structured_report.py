@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.uid import ImplicitVRLittleEndian
 from report_samples import (
     DEVICE,
     IDS,
@@ -92,6 +93,16 @@ class TestThereAndBack:
 
     def test_a_data_set_reads_like_its_bytes(self) -> None:
         assert read(parsed(document())) == read(document())
+
+    def test_a_document_that_an_archive_has_encoded_anew_reads_the_same(self) -> None:
+        dataset = parsed(document())
+        dataset["ContentSequence"].is_undefined_length = True
+        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+        buffer = BytesIO()
+        dataset.save_as(buffer, implicit_vr=True, little_endian=True, enforce_file_format=True)
+        assert buffer.getvalue() != document()
+        assert read(buffer.getvalue()) == read(document())
+        assert check(buffer.getvalue()) == ()
 
     @given(UT_TEXTS)
     @settings(max_examples=100, deadline=None)
