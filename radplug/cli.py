@@ -13,6 +13,8 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
+from model_runtime.errors import UnusableCheckpoint
+from model_runtime.model_card import ModelCard
 from radplug import __version__, logs, settings, show
 from radplug.domain import Dictation, UnknownCase
 from radplug.records.database import WrongSchema
@@ -53,7 +55,9 @@ def up(context: typer.Context) -> None:
     from radplug.supervisor import Supervisor
 
     house = _house(context, "up", check_schema=False)
-    house.settings.listener.callers  # noqa: B018 - says so before anything starts, if nobody may call
+    # what no restart of a station would mend is said before any is started
+    house.settings.listener.callers  # noqa: B018
+    ModelCard.read(house.checkpoint)
     house.database.migrate()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -244,7 +248,7 @@ def main() -> None:
     os.umask(0o077)  # what the stations write is for their own user alone
     try:
         app()
-    except (SettingsError, WrongSchema, UnknownCase) as error:
+    except (SettingsError, WrongSchema, UnknownCase, UnusableCheckpoint) as error:
         err.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
 

@@ -6,10 +6,6 @@ Everything is real but the peers: the stations run as their own processes, from 
 from __future__ import annotations
 
 import json
-import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -27,8 +23,9 @@ from dicom_io.reading import read_instance
 from dicom_io.sending import Peer
 from hl7.orders import Order
 from model_runtime.canvas import Anchor
-from radplug import demo_report, settings
+from radplug import demo_report
 from radplug.acceptance import synthetic_study
+from radplug.acceptance.running_site import RunningSite, SiteFailed, free_port
 from radplug.acceptance.simulated_pacs import SimulatedPacs
 from radplug.acceptance.simulated_ris import SimulatedRis
 from radplug.anchors import BadAnchor, parse
@@ -44,7 +41,6 @@ ANCHORS = (
     Anchor("FINDINGS", "Small right pleural effusion, new since yesterday."),
     Anchor("IMPRESSION", "Discussed with the ward at 14:30."),
 )
-START_SECONDS = 90.0
 DRAFT_SECONDS = 240.0
 PACS_AE, OUR_AE = "DEMOPACS", "RADPLUG"
 
@@ -78,10 +74,14 @@ def run(
     with ExitStack() as stack:
         pacs = stack.enter_context(SimulatedPacs(PACS_AE, root / "pacs"))
         ris = stack.enter_context(SimulatedRis(root / "ris"))
-        site = _settings(root, pacs, ris)
         progress = stack.enter_context(_progress(people))
-        stack.enter_context(_stations(root, site, progress))
-        house = House(site, "demo")
+        task = progress.add_task("starting listener, clock, model and delivery", total=len(STATIONS))
+        running = RunningSite(root, _toml(root, pacs, ris), lambda ready: progress.update(task, completed=ready))
+        try:
+            house = stack.enter_context(running).house
+        except SiteFailed as error:
+            raise DemoFailed(str(error)) from error
+        site = running.settings
         if study.order:
             house.receiving.add_order(study.order, house.now())
         for anchor in anchors:
@@ -125,18 +125,12 @@ def _own_study(folder: Path) -> Sendable:
     return Sendable(tuple(files), study_uid, None)
 
 
-def _settings(root: Path, pacs: SimulatedPacs, ris: SimulatedRis) -> Settings:
-    """The demo's radplug.toml, written and read like any site's."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    file = root / "radplug.toml"
-    file.write_text(
-        f"""# The demo's settings; a site's look the same.
+def _toml(root: Path, pacs: SimulatedPacs, ris: SimulatedRis) -> str:
+    return f"""# The demo's settings; a site's look the same.
 [listener]
 ae_title = "{OUR_AE}"
 host = "127.0.0.1"
-port = {port}
+port = {free_port()}
 calling_ae_titles = ["{PACS_AE}"]
 
 [store]
@@ -161,42 +155,7 @@ host = "127.0.0.1"
 port = {ris.port}
 assigning_authority = "DEMO"
 processing_id = "T"
-""",
-        encoding="utf-8",
-    )
-    return settings.load(file)
-
-
-@contextmanager
-def _stations(root: Path, site: Settings, progress: Progress) -> Iterator[None]:
-    """`radplug up` in the background, ready; stopped at the end as by Ctrl-C."""
-    task = progress.add_task("starting listener, clock, model and delivery", total=len(STATIONS))
-    log_file = root / "radplug.log"
-    command = [sys.executable, "-m", "radplug.cli", "--config", str(root / "radplug.toml"), "up"]
-    with log_file.open("wb") as log:
-        up = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        house = House(site, "demo")
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            if up.poll() is not None or time.monotonic() > deadline:
-                raise DemoFailed(f"the stations did not start; {log_file} tells why")
-            ready = _ready(house, root)
-            progress.update(task, completed=ready)
-            if ready == len(STATIONS):
-                break
-            time.sleep(0.1)
-        yield
-    finally:
-        up.send_signal(signal.SIGINT)
-        up.wait()
-
-
-def _ready(house: House, root: Path) -> int:
-    """How many stations are ready; none before `radplug up` has made the database."""
-    if not (root / "data" / "radplug.sqlite").is_file() or not house.database.is_current():
-        return 0
-    return sum(station.ready_at is not None for station in house.stations.all())
+"""
 
 
 def _send(pacs: SimulatedPacs, study: Sendable, site: Settings, progress: Progress) -> tuple[str, ...]:

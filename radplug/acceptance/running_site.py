@@ -1,0 +1,85 @@
+"""A whole radplug site on this machine: `radplug up` as a process of its own, from a settings file like any site's."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from radplug import settings
+from radplug.supervisor import STATIONS
+from radplug.wiring import House
+
+START_SECONDS = 120.0
+
+
+class SiteFailed(Exception):
+    """The stations did not start; the text says where they tell why."""
+
+
+class RunningSite:
+    """The site whose settings are `toml`, kept under `root`: radplug.toml, radplug.log, and what the settings say.
+
+    Started when the block begins, stopped as by Ctrl-C when it ends. `house` looks at its rows.
+    """
+
+    def __init__(self, root: Path, toml: str, progress: Callable[[int], None] = lambda ready: None) -> None:
+        root.mkdir(parents=True, exist_ok=True)
+        self._file, self._log = root / "radplug.toml", root / "radplug.log"
+        self._file.write_text(toml, encoding="utf-8")
+        self._progress = progress
+        self.settings = settings.load(self._file)
+        self.house = House(self.settings, "onlooker")
+
+    def __enter__(self) -> Self:
+        command = [sys.executable, "-m", "radplug.cli", "--config", str(self._file), "up"]
+        with self._log.open("ab") as log:
+            self._up = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
+        self.stop()
+
+    def stop(self) -> int:
+        """As by Ctrl-C; the exit status of `radplug up`."""
+        self._up.send_signal(signal.SIGINT)
+        status = self._up.wait()
+        self.house.database.close()
+        return status
+
+    def pid(self, station: str) -> int:
+        """Of a station that is ready; 0 for one that is not."""
+        found = (s.pid for s in self.house.stations.all() if s.name == station and s.ready_at)
+        return next(found, 0)
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while (ready := self._ready()) < len(STATIONS):
+            if self._up.poll() is not None or time.monotonic() > deadline:
+                raise SiteFailed(f"the stations did not start; {self._log} tells why")
+            self._progress(ready)
+            time.sleep(0.05)
+        self._progress(ready)
+
+    def _ready(self) -> int:
+        """How many stations are ready; none before `radplug up` has made the schema."""
+        if not self.house.database.is_current():
+            return 0
+        return sum(station.ready_at is not None for station in self.house.stations.all())
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
