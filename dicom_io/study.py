@@ -8,7 +8,7 @@ from itertools import groupby
 from operator import attrgetter
 
 # Objects that show no image of the patient: kept with the study, never rendered, and they reopen no case.
-NOT_IMAGES = frozenset({"SR", "KO", "PR", "DOC", "SEG", "RTSTRUCT", "REG", "FID", "AU", "HD", "ECG", "PLAN"})
+NOT_IMAGES = frozenset({"SR", "KO", "PR", "DOC", "SEG", "RTSTRUCT", "RTDOSE", "REG", "FID", "AU", "HD", "ECG", "PLAN"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,19 +9,20 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 
-import pydicom
-
 from dicom_io import report as sr
 from dicom_io import structured_report
+from dicom_io.clinical_header import read_header
+from dicom_io.errors import Refused
 from dicom_io.study import Instance, Study
 from dicom_io.uids import mint_uid, uid_for
 from hl7 import oru
+from hl7.errors import Malformed
 from hl7.header import Application, Header
 from hl7.orders import Order
 from hl7.patient import Patient
 from hl7.result import Device, Result, ResultSection
 from radplug import __version__
-from radplug.domain import Case, Document, DocumentKind, Draft, KeptInstance
+from radplug.domain import Case, Document, DocumentKind, Draft, KeptInstance, NotDraftable
 from radplug.records.viewing import Viewing
 from radplug.settings import DeviceSettings, PacsDestination, ReportingDestination
 from radplug.study_store import StudyStore, write_durably
@@ -50,7 +51,17 @@ class Documents:
         self._reporting = reporting
 
     def compose(self, case: Case, draft: Draft, instances: Sequence[KeptInstance]) -> list[tuple[str, Document]]:
-        """(destination, document) for every destination: one SR for all PACS, an ORU of its own for each RIS."""
+        """(destination, document) for every destination: one SR for all PACS, an ORU of its own for each RIS.
+
+        Raises:
+            NotDraftable: the draft's text, or the study itself, cannot stand in a document.
+        """
+        try:
+            return self._compose(case, draft, instances)
+        except (Refused, Malformed) as error:
+            raise NotDraftable(f"the draft cannot be sent: {error}") from error
+
+    def _compose(self, case: Case, draft: Draft, instances: Sequence[KeptInstance]) -> list[tuple[str, Document]]:
         shown = {image.sop_instance_uid for image in draft.images}
         source = next(kept for kept in instances if kept.instance.sop_instance_uid in shown)
         outgoing: list[tuple[str, Document]] = []
@@ -71,7 +82,7 @@ class Documents:
         data = structured_report.build(
             self._report(case, draft, source.instance),
             Study.of(kept.instance for kept in instances),
-            pydicom.dcmread(self._store.path(source.file), stop_before_pixels=True),
+            read_header(self._store.path(source.file)),
             ids,
             draft.drafted_at.astimezone(),
             predecessor,

@@ -54,6 +54,8 @@ def set_up(settings: LogSettings, station: str) -> None:
     root.setLevel(settings.level.upper())
     for library in QUIET:
         logging.getLogger(library).setLevel(logging.WARNING)
+    logging.captureWarnings(True)
+    logging.getLogger("py.warnings").setLevel(logging.CRITICAL)  # pydicom's warnings quote the values that they warn of
     structlog.contextvars.bind_contextvars(station=station)
 
 

@@ -1,45 +1,19 @@
-"""What tests of several floors share: real peers, found or skipped with the reason, and files to send."""
+"""What tests of several floors share: databases of each kind."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-
-ROOT = Path(__file__).parents[1]
-SHARED_DICOM = ROOT.parent / "shared" / "dicom"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_until(what: Callable[[], object], seconds: float, about: str) -> None:
-    """Poll until `what` is true; fail with `about` when it is not so in time."""
-    deadline = time.monotonic() + seconds
-    while not what():
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {seconds:g} s: {about}")
-        time.sleep(0.02)
-
-
-def tool(name: str) -> str:
-    """The path of a program from `make peers`; skips the test where it is absent."""
-    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/bin")
-    if not found:
-        pytest.skip(f"{name} is not installed: make peers")
-    return found
+from peers import free_port
 
 
 @pytest.fixture(scope="session")

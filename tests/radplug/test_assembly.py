@@ -6,8 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from conftest import image
-from test_receiving import receive
+from received_images import image, receive
 
 from radplug import clock, pipeline
 from radplug.domain import CaseState, StaleWork
@@ -98,6 +97,7 @@ def test_a_restart_forgets_no_deadline(house: House, at: object) -> None:
     after.__dict__["now"] = lambda: START + timedelta(seconds=10)
     clock.tick(after, Bell())
     assert state(after) is CaseState.COMPLETE
+    after.database.close()
 
 
 def test_the_clock_rings_once_and_again_only_if_nobody_comes(house: House, at: object) -> None:

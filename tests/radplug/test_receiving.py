@@ -7,21 +7,13 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from conftest import image
+from received_images import HEADER, image, receive
 
 from dicom_io.errors import NoSpace
-from dicom_io.study import Instance
-from radplug import pipeline
 from radplug.domain import CaseState, Document, DocumentKind, Received
 from radplug.records.schema import deliveries, instances
 from radplug.study_store import StudyStore
 from radplug.wiring import House
-
-HEADER = b"\0" * 128 + b"DICM"
-
-
-def receive(house: House, instance: Instance, data_set: bytes | None = None) -> Received:
-    return pipeline.receive(house, instance, HEADER, data_set or instance.sop_instance_uid.encode(), "PACS")
 
 
 def rows(house: House) -> list[sa.Row[tuple[object, ...]]]:

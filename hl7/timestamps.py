@@ -1,0 +1,31 @@
+"""Points in time as HL7 writes them (DTM, HL7 2.5.1 chapter 2.A.22): as many digits as are known."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from hl7.errors import Malformed
+
+_MONTH, _DAY, _HOUR, _SIXTY = r"(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])", r"(?:[01]\d|2[0-3])", r"[0-5]\d"
+_KNOWN = re.compile(rf"\d{{4}}(?:{_MONTH}(?:{_DAY}(?:{_HOUR}(?:{_SIXTY}(?:{_SIXTY}(?:\.\d{{1,4}})?)?)?)?)?)?")
+
+
+def moment(when: datetime) -> str:
+    """`when`, to the second and with its distance from UTC.
+
+    Raises:
+        Malformed: it has no time zone, so a receiver elsewhere would misread it.
+    """
+    if when.tzinfo is None:
+        raise Malformed("a time without time zone cannot be sent: give it one, such as UTC")
+    return f"{when:%Y%m%d%H%M%S%z}"
+
+
+def known_digits(dicom: str) -> str:
+    """The longest beginning of a DICOM date, or of a date with its time behind it, that is a DTM.
+
+    Never a guess: what a header says after its first mistake is left out, and nothing usable gives an empty string.
+    """
+    found = _KNOWN.match(dicom.strip())
+    return found[0] if found else ""
