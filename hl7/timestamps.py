@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 
 from hl7.errors import Malformed
 
-_MONTH, _DAY, _HOUR, _SIXTY = r"(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])", r"(?:[01]\d|2[0-3])", r"[0-5]\d"
-_KNOWN = re.compile(rf"\d{{4}}(?:{_MONTH}(?:{_DAY}(?:{_HOUR}(?:{_SIXTY}(?:{_SIXTY}(?:\.\d{{1,4}})?)?)?)?)?)?")
+_DATE = r"\d{4}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
+_TIME = r"(?:[01]\d|2[0-3])(?:[0-5]\d(?:[0-5]\d(?:\.\d{1,4})?)?)?"
+_KNOWN = re.compile(f"{_DATE}(?:{_TIME})?", re.ASCII)
 
 
 def moment(when: datetime) -> str:
@@ -25,7 +26,10 @@ def moment(when: datetime) -> str:
 def known_digits(dicom: str) -> str:
     """The longest beginning of a DICOM date, or of a date with its time behind it, that is a DTM.
 
-    Never a guess: what a header says after its first mistake is left out, and nothing usable gives an empty string.
+    Never a guess: what stands behind a mistake is left out, and without a whole date nothing is left.
     """
     found = _KNOWN.match(dicom.strip())
-    return found[0] if found else ""
+    try:
+        return found[0] if found and date.fromisoformat(found[0][:8]) else ""
+    except ValueError:  # no such day
+        return ""
