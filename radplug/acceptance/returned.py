@@ -45,6 +45,8 @@ class ReturnedOru:
     """An ORU^R01 as the reporting system has it; `texts` are by the code of their section."""
 
     file: Path
+    control_id: str
+    placer_order_number: str
     study_uid: str
     obr_25: str
     obx_11: tuple[str, ...]
@@ -57,6 +59,8 @@ class ReturnedOru:
         result = oru.read(data)
         return cls(
             file=file,
+            control_id=result.control_id,
+            placer_order_number=result.placer_order_number,
             study_uid=result.study_uid,
             obr_25=result.status,
             obx_11=tuple(sorted(set(result.observation_statuses))),
