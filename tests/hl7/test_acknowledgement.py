@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
+from hl7apy.core import Message as Hl7apyMessage
+from hl7apy.mllp import AbstractHandler, MLLPServer
 from hl7apy.parser import parse_message
 
 from hl7 import oru
@@ -90,3 +94,22 @@ def test_the_whole_way_over_a_connection(result: Result) -> None:
         settle(read(exchange(sent, listener.host, listener.port, timeout=WAIT)), result.header.control_id)
     assert taken == [sent]
     assert frame(sent).count(b"\x1c") == 1
+
+
+class _Archive(AbstractHandler):  # type: ignore[misc]
+    def reply(self) -> str:
+        taken = parse_message(self.incoming_message)
+        answer = Hl7apyMessage("ACK", version="2.5.1")
+        answer.msa.msa_1 = "AA"
+        answer.msa.msa_2 = taken.msh.msh_10
+        return str(answer.to_mllp())
+
+
+def test_a_receiver_that_is_not_ours_takes_the_result(result: Result) -> None:
+    with MLLPServer("127.0.0.1", 0, {"ORU^R01^ORU_R01": (_Archive,)}) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        answer = read(exchange(oru.build(result), *server.server_address, timeout=WAIT))
+        server.shutdown()
+        thread.join()
+    settle(answer, result.header.control_id)
