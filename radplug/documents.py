@@ -152,8 +152,12 @@ class Documents:
 
     def _result(self, case: Case, draft: Draft, source: Instance, to: ReportingDestination, control_id: str) -> Result:
         patient, observer = case.patient, self._observer(draft)
+        if not patient.id:
+            raise NotDraftable("the study has no Patient ID, so no reporting system could file its draft; correct it")
         procedure = _procedure(draft, source)
         known = draft.order or Order(case.accession_number)
+        if not known.filler_order_number and not known.accession_number:
+            known = replace(known, filler_order_number=f"{case.id}^RADPLUG")  # OBR-3 must not be empty
         codes = (
             (procedure.value, procedure.scheme, procedure.meaning) if procedure else ("", "", case.study_description)
         )

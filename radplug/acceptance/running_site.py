@@ -52,8 +52,9 @@ class RunningSite:
         self.stop()
 
     def stop(self) -> int:
-        """As by Ctrl-C; the exit status of `radplug up`."""
-        self._up.send_signal(signal.SIGINT)
+        """As by Ctrl-C; the exit status of `radplug up`. Does nothing to a site that has stopped."""
+        if self._up.poll() is None:
+            self._up.send_signal(signal.SIGINT)
         status = self._up.wait()
         self.house.database.close()
         return status

@@ -16,14 +16,14 @@ HOST = "127.0.0.1"
 
 
 class SimulatedPacs:
-    """Listens as `ae_title` on a free loopback port, and files what it is sent under `folder`."""
+    """Listens as `ae_title` on loopback (port 0: a free one), and files what it is sent under `folder`."""
 
-    def __init__(self, ae_title: str, folder: Path) -> None:
+    def __init__(self, ae_title: str, folder: Path, port: int = 0) -> None:
         self.ae_title = ae_title
         self._folder = folder
         self._received: list[Path] = []
         self._changed = threading.Condition()
-        self._listener = Listener(ae_title, HOST, 0, self._keep, calling_ae_titles=None)
+        self._listener = Listener(ae_title, HOST, port, self._keep, calling_ae_titles=None)
 
     @property
     def port(self) -> int:
@@ -46,6 +46,11 @@ class SimulatedPacs:
                 refused.append(f"{file.name}: {outcome}")
             progress(number)
         return tuple(refused)
+
+    def wait_for(self, count: int, seconds: float) -> bool:
+        """Whether so many objects have come, within so long."""
+        with self._changed:
+            return self._changed.wait_for(lambda: len(self._received) >= count, seconds)
 
     def _keep(self, arrival: Arrival) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
