@@ -97,7 +97,7 @@ def work(context: typer.Context, queue: Annotated[Literal["draft", "delivery"], 
     from radplug import stations
 
     house = _house(context, queue)
-    stations.work(house, _broker_url(house), queue)
+    raise typer.Exit(stations.work(house, _broker_url(house), queue))
 
 
 # ── looking on ──

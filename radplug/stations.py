@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import multiprocessing
 import signal
 import threading
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ import structlog
 from dicom_io.listener import Arrival, Listener
 from radplug import clock, pipeline, worker
 from radplug.clock import Doorbell
+from radplug.supervisor import end_with_parent
 from radplug.wiring import House
 
 log = structlog.get_logger(__name__)
@@ -51,8 +54,39 @@ def run_clock(house: House, doorbell: Doorbell) -> None:
         clock.run(house, doorbell, stop)
 
 
-def work(house: House, broker_url: str, queue: str) -> None:
-    """A worker of the queue `draft` or `delivery`; Celery itself handles the signals."""
+def work(house: House, broker_url: str, queue: str) -> int:
+    """A worker of the queue `draft` or `delivery`; its exit status.
+
+    What a worker needs is imported once, then the worker is forked off: one that is killed outright is replaced in a
+    moment, instead of after the seconds that importing torch takes.
+    """
+    if queue == worker.DRAFT:
+        importlib.import_module("radplug.draftsman")
+        importlib.import_module("radplug.key_images")
+    importlib.import_module("radplug.documents" if queue == worker.DRAFT else "radplug.destinations")
+    house.database.close()  # no connection may cross a fork
+    forked = multiprocessing.get_context("fork")
+    stop = threading.Event()
+    while True:
+        child = forked.Process(target=_work, args=(house, broker_url, queue), name=queue)
+        child.start()
+
+        def pass_on(*_: object, child: multiprocessing.process.BaseProcess = child) -> None:
+            stop.set()
+            child.terminate()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, pass_on)
+        child.join()
+        status = child.exitcode or 0
+        if stop.is_set() or status >= 0:
+            return status
+        log.warning("worker killed, starting another", signal=-status)
+
+
+def _work(house: House, broker_url: str, queue: str) -> None:
+    """The forked worker; Celery itself handles the signals."""
+    end_with_parent()
     house.stations.started(queue, house.now())
     detail = house.draftsman.warm_up() if queue == worker.DRAFT else ""
 

@@ -80,9 +80,9 @@ class Supervisor:
         config = ["--config", str(self._config)] if self._config else []
         command = [sys.executable, "-m", "radplug.cli", *config, *STATIONS[name]]
         # a session of its own: Ctrl-C reaches the supervisor alone, which stops the stations in good order
-        return subprocess.Popen(command, env=self._environment, start_new_session=True, preexec_fn=_die_with_parent)
+        return subprocess.Popen(command, env=self._environment, start_new_session=True, preexec_fn=end_with_parent)
 
 
-def _die_with_parent() -> None:
-    """Ask Linux to terminate the child should the supervisor be killed outright (prctl(2), PR_SET_PDEATHSIG)."""
+def end_with_parent() -> None:
+    """Ask Linux to terminate this process should its parent be killed outright (prctl(2), PR_SET_PDEATHSIG)."""
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)

@@ -78,7 +78,7 @@ def run(house: House, broker_url: str, queue: str, ready: Callable[[], None]) ->
     else:
         taking = ["--pool=threads", f"--concurrency={house.settings.delivery.workers}", f"--queues={DELIVERY}"]
     alone = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-    app.worker_main(["worker", f"--hostname={queue}@%h", *taking, *alone, "--loglevel=WARNING"])
+    app.worker_main(["--quiet", "worker", f"--hostname={queue}@%h", *taking, *alone, "--loglevel=WARNING"])
 
 
 def _entrance(stage: Callable[[str], None]) -> Callable[[str], None]:

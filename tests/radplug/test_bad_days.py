@@ -29,7 +29,7 @@ def quick_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_worker_killed_in_the_middle_of_a_draft_is_replaced_and_the_draft_arrives_once(
-    tmp_path: Path, record_property: pytest.RecordProperty
+    tmp_path: Path,
 ) -> None:
     slow_model = tiny_checkpoint.write(tmp_path / "slow", canvas_length=256, steps=SLOW)
     with hospital(tmp_path, slow_model) as site:
@@ -46,7 +46,7 @@ def test_a_worker_killed_in_the_middle_of_a_draft_is_replaced_and_the_draft_arri
         os.kill(int(first.split(":")[1]), signal.SIGKILL)
         killed = time.monotonic()
         wait_until(lambda: owner() not in ("", first), 30, "another worker has taken the case")
-        record_property("seconds until replaced", round(time.monotonic() - killed, 1))
+        assert time.monotonic() - killed < 10  # the promise: lease_seconds, and a worker forked anew
         case = site.wait_for(study, CaseState.DELIVERED, 1, 120)
         assert case.attempts == 2
         assert len(site.pacs.received) == len(site.ris.received) == 1
@@ -68,7 +68,8 @@ def test_the_listener_killed_in_the_middle_of_a_study_is_known_to_the_sender_and
         sender = subprocess.Popen([*command, *map(str, study.files)], env=environment, stderr=subprocess.PIPE)
         wait_until(received, 30, "the first instance")
         os.kill(site.running.pid("listener"), signal.SIGKILL)
-        assert sender.wait(60) != 0
+        sender.communicate(timeout=60)
+        assert sender.returncode != 0
         assert 0 < received() < 12
         wait_until(lambda: _answers(site.listener.port), 60, "the listener is back")
         subprocess.run([*command, *map(str, study.files)], check=True, env=environment)
