@@ -103,10 +103,12 @@ def associated(port: int, kinds: Iterable[tuple[str, str]]) -> Iterator[Associat
     association = ae.associate("127.0.0.1", port, [build_context(*kind) for kind in kinds], "RADPLUG")
     if not association.is_established:
         pytest.fail("there is no association")
+    connection = association.dul.socket.socket
     try:
         yield association
     finally:
         association.release()
+        connection.close()
 
 
 @contextmanager
