@@ -5,6 +5,7 @@ They are handlers of its events, hold for the association that they are bound to
 
 from __future__ import annotations
 
+import logging
 import socket
 import time
 from contextlib import suppress
@@ -14,7 +15,15 @@ from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket
 
+logger = logging.getLogger(__name__)
+
 LONGEST_PDU: Final = 1 << 20  # bytes; a PDU announces up to 4 GiB, which pynetdicom would set out to read
+
+# PS3.8 9.2.1, 9.3.1
+_AWAITING_REQUEST: Final = ("Sta1", "Sta2")
+_AWAITING_CLOSE: Final = "Sta13"
+_PDU_HEADER: Final = 6  # bytes
+_ASSOCIATE_RQ: Final = 0x01
 
 
 def limit_connection(event: evt.Event, seconds: float, largest_message: int) -> None:
@@ -31,23 +40,43 @@ def limit_connection(event: evt.Event, seconds: float, largest_message: int) -> 
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def receive(length: int) -> bytearray:
-        if length > LONGEST_PDU:
-            raise OSError(f"a PDU of {length} bytes was announced, at most {LONGEST_PDU} are read")
-        if _bytes_held(association) + length > largest_message:
-            raise OSError(f"a message of more than {largest_message} bytes was sent")
-        if association.dimse.msg_queue.qsize() > 1:
-            raise OSError("messages came before the last was answered, which was not agreed (PS3.7 D.3.3.3)")
-        return _receive(connection, length, time.monotonic() + seconds)
+        """`length` bytes; fewer tell pynetdicom that the connection is at its end."""
+        state = association.dul.state_machine.current_state
+        if state == _AWAITING_CLOSE:
+            return bytearray()
+        flaw = _flaw(association, length, largest_message)
+        data = bytearray() if flaw else _receive(connection, length, time.monotonic() + seconds)
+        if state in _AWAITING_REQUEST and length == _PDU_HEADER and data and data[0] != _ASSOCIATE_RQ:
+            flaw = f"it began with 0x{data[0]:02X}, not with an association request"
+        if flaw:
+            logger.warning("connection with %s closed: %s", association.remote["address"], flaw)
+            hang_up(association)
+            return bytearray()
+        return data
 
+    association.bind(evt.EVT_CONN_CLOSE, _ended, [connection])
     transport.recv = receive  # type: ignore[assignment, method-assign] # of this one only
 
 
-def end_unheard(event: evt.Event) -> None:
-    """For EVT_CONN_CLOSE: ends an acceptor whose peer left without a request, as a load balancer's probe does.
+def _flaw(association: Association, length: int, largest_message: int) -> str:
+    """Why the `length` bytes that come next are not to be read; empty when they are."""
+    if length > LONGEST_PDU:
+        return f"a PDU of {length} bytes was announced, at most {LONGEST_PDU} are read"
+    if _bytes_held(association) + length > largest_message:
+        return f"a message of more than {largest_message} bytes was sent"
+    if association.dimse.msg_queue.qsize() > 1:
+        return "messages came before the last was answered, which was not agreed (PS3.7 D.3.3.3)"
+    return ""
 
-    Else it would stay for its ACSE timeout and count as an association all that time.
+
+def _ended(event: evt.Event, connection: socket.socket) -> None:
+    """For EVT_CONN_CLOSE: frees the socket, and an acceptor whose peer left without an association request.
+
+    pynetdicom leaves the one to the garbage collector, and the other, say a load balancer's probe, to its ACSE timeout,
+    until when it counts as an association.
     """
-    if event.assoc.requestor.primitive is None:
+    connection.close()
+    if event.assoc.is_acceptor and event.assoc.requestor.primitive is None:
         event.assoc.dul.to_user_queue.put(None)  # type: ignore[arg-type] # as if the time were up
 
 

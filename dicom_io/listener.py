@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from socket import socket
 from types import TracebackType
 from typing import Final, Self, cast
 
@@ -16,7 +17,7 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.transport import ThreadedAssociationServer
 
-from dicom_io.connection import end_unheard, hang_up, limit_connection
+from dicom_io.connection import hang_up, limit_connection
 from dicom_io.errors import DicomError, NoSpace, Unreadable
 from dicom_io.offered import offered
 from dicom_io.part10 import file_header
@@ -73,8 +74,8 @@ class Listener:
             calling_ae_titles: who may send; None for anybody.
             maximum_pdu: bytes that peers are asked not to exceed in a PDU.
             largest_instance: bytes of an encoded data set; it is held in memory until it is kept.
-            acse_timeout: seconds to wait for a connection's first words.
-            network_timeout: seconds after which an idle association is aborted; also the most that one PDU may take.
+            acse_timeout: seconds that a connection has for its association request, and then for each PDU.
+            network_timeout: seconds after which an idle association is aborted.
 
         Raises:
             ValueError: an AE title is not one, or no AE title at all may call.
@@ -92,8 +93,8 @@ class Listener:
         self._ae.require_calling_aet = sorted(calling_ae_titles or ())
         self._ae.maximum_pdu_size = maximum_pdu
         self._ae.maximum_associations = maximum_associations
-        self._ae.acse_timeout = acse_timeout
-        self._ae.network_timeout = self._network_timeout = network_timeout
+        self._ae.acse_timeout = self._acse_timeout = acse_timeout
+        self._ae.network_timeout = network_timeout
         self._server: ThreadedAssociationServer | None = None
 
     @property
@@ -111,11 +112,13 @@ class Listener:
         """
         handlers: list[evt.EventHandlerType] = [
             (evt.EVT_CONN_OPEN, self._opened),
-            (evt.EVT_CONN_CLOSE, end_unheard),
             (evt.EVT_REJECTED, self._refused),
             (evt.EVT_C_STORE, self._received),
         ]
-        self._server = self._ae.start_server(self._address, block=False, evt_handlers=handlers)
+        server = self._ae.start_server(self._address, block=False, evt_handlers=handlers)
+        self._server = cast(ThreadedAssociationServer, server)
+        # It queues no more than five connections; others that come at the same time would have to wait for a second.
+        cast(socket, self._server.socket).listen(128)
 
     def stop(self, grace: float = 10) -> None:
         """Accepts no more, lets associations end by themselves for `grace` seconds, then aborts them."""
@@ -127,9 +130,10 @@ class Listener:
         for association in server.active_associations:
             association.join(max(0.0, deadline - time.monotonic()))
         for association in server.active_associations:
-            logger.warning("association with %r aborted: the listener stops", association.requestor.ae_title)
-            association.abort(block=False)
-            association.join(1)
+            if association.is_established:
+                logger.warning("association with %r aborted: the listener stops", association.requestor.ae_title)
+                association.abort(block=False)
+                association.join(1)
             hang_up(association)
 
     def __enter__(self) -> Self:
@@ -142,7 +146,7 @@ class Listener:
         self.stop()
 
     def _opened(self, event: evt.Event) -> None:
-        limit_connection(event, self._network_timeout, self._largest_instance)
+        limit_connection(event, self._acse_timeout, self._largest_instance)
         # Associations beyond the maximum are refused politely; connections that never ask for one must not pile up.
         if len(self._ae.active_associations) >= 2 * self._ae.maximum_associations:
             hang_up(event.assoc)
