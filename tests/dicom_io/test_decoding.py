@@ -23,6 +23,8 @@ from dicom_io import decoding
 from dicom_io.decoding import decode
 from dicom_io.errors import Refused, Unreadable
 
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")  # of values that are wrong on purpose
+
 FRAMES = np.arange(3 * 4 * 5, dtype=np.uint16).reshape(3, 4, 5)
 
 
