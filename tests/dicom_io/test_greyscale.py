@@ -13,6 +13,8 @@ from dicom_io.errors import Refused, Unreadable
 from dicom_io.rendering import RenderedImage, render
 from dicom_io.windowing import PRESETS, Window
 
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")  # of values that are wrong on purpose
+
 RAMP = np.arange(-1024, 3072, dtype=np.int16).reshape(64, 64)
 HU = {"RescaleSlope": 1, "RescaleIntercept": 0}
 
@@ -25,6 +27,13 @@ def rendered(data_set: Dataset, **options: object) -> RenderedImage:
     return render(part10(data_set), **options)  # type: ignore[arg-type]
 
 
+def lut(descriptor: list[int], entries: list[int], vr: str) -> Dataset:
+    table = Dataset()
+    table.add_new("LUTDescriptor", "SS" if min(descriptor) < 0 else "US", descriptor)
+    table.add_new("LUTData", vr, entries if vr == "US" else np.array(entries, "<u2").tobytes())
+    return table
+
+
 # Windows
 
 
@@ -34,8 +43,8 @@ def test_a_linear_window_is_the_formula_of_the_standard() -> None:
 
 
 def test_a_linear_window_of_width_one_is_a_threshold() -> None:
-    values = np.array([39.0, 39.5, 40.0])
-    assert Window(40, 1).brightness(values).tolist() == [0, 0, 1]
+    values = np.array([39.0, 39.5, 39.6, 40.0])
+    assert Window(40, 1).brightness(values).tolist() == [0, 0, 1, 1]
 
 
 def test_linear_exact_and_sigmoid_windows() -> None:
@@ -117,8 +126,9 @@ def test_slope_and_intercept_come_before_the_window() -> None:
     assert shown.modality_transform == "2 x stored + -100"
 
 
-def test_a_modality_lut_maps_stored_values_and_what_is_outside_takes_its_ends() -> None:
-    table = item(LUTDescriptor=[4, 10, 16], LUTData=[0, 100, 200, 65535], ModalityLUTType="US")
+@pytest.mark.parametrize("vr", ["US", "OW"])
+def test_a_modality_lut_maps_stored_values_and_what_is_outside_takes_its_ends(vr: str) -> None:
+    table = lut([4, 10, 16], [0, 100, 200, 65535], vr)
     stored = np.array([[0, 10, 11, 12, 13, 99]], np.int16)
     window = {"WindowCenter": 128, "WindowWidth": 256}
     shown = rendered(image(stored, ModalityLUTSequence=Sequence([table]), **window))
@@ -126,8 +136,20 @@ def test_a_modality_lut_maps_stored_values_and_what_is_outside_takes_its_ends() 
     assert shown.modality_transform == "lookup table"
 
 
+def test_a_rescale_that_is_no_number_is_unreadable() -> None:
+    with pytest.raises(Unreadable, match="not a number"):
+        render(part10(image(RAMP, RescaleSlope="nan", RescaleIntercept=0)))
+
+
+def test_a_long_modality_lut_of_8_bit_pixels_loses_no_entry() -> None:
+    table = lut([4096, -3000, 16], list(range(4096)), "US")
+    stored = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    window = {"WindowCenter": 3127.5, "WindowWidth": 255, "VOILUTFunction": "LINEAR_EXACT"}
+    assert np.array_equal(grey(image(stored, ModalityLUTSequence=Sequence([table]), **window)), stored)
+
+
 def test_a_voi_lut_goes_before_a_window() -> None:
-    table = item(LUTDescriptor=[3, -1, 8], LUTData=[255, 128, 0])
+    table = lut([3, -1, 8], [255, 128, 0], "US")
     stored = np.array([[-5, -1, 0, 1, 5]], np.int16)
     shown = rendered(image(stored, VOILUTSequence=Sequence([table]), WindowCenter=0, WindowWidth=9))
     assert shown.pixels[0, :, 0].tolist() == [255, 255, 128, 0, 0]
@@ -135,7 +157,7 @@ def test_a_voi_lut_goes_before_a_window() -> None:
 
 
 def test_a_lookup_table_shorter_than_it_says_is_unreadable() -> None:
-    table = item(LUTDescriptor=[9, 0, 8], LUTData=[255, 128, 0])
+    table = lut([9, 0, 8], [255, 128, 0], "US")
     with pytest.raises(Unreadable, match="9 entries of 8 bits has 3"):
         render(part10(image(RAMP, VOILUTSequence=Sequence([table]))))
 
@@ -221,9 +243,9 @@ def test_functional_groups_of_the_frame_go_before_shared_ones() -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32])
 def test_integers_of_every_size_and_sign_give_the_same_grey(dtype: type) -> None:
-    stored = np.array([[0, 10, 50, 100]], dtype)
+    stored = np.array([[0, 20, 50, 100]], dtype)
     window = {"WindowCenter": 50, "WindowWidth": 100, "VOILUTFunction": "LINEAR_EXACT"}
-    assert grey(image(stored, **window)).tolist() == [[0, 26, 128, 255]]
+    assert grey(image(stored, **window)).tolist() == [[0, 51, 128, 255]]
 
 
 @pytest.mark.parametrize(("keyword", "dtype"), [("FloatPixelData", np.float32), ("DoubleFloatPixelData", np.float64)])
