@@ -19,8 +19,8 @@ from pydicom.uid import (
     JPEGLosslessSV1,
 )
 
-from dicom_io import decoding
-from dicom_io.decoding import decode
+from dicom_io import decoding, offered
+from dicom_io.decoding import DECODERS, NATIVE, decode
 from dicom_io.errors import Refused, Unreadable
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")  # of values that are wrong on purpose
@@ -89,6 +89,10 @@ def test_an_object_without_pixels_and_bytes_that_are_no_file_are_unreadable() ->
 def test_a_transfer_syntax_without_decoder_is_refused_by_name() -> None:
     with pytest.raises(Refused, match="MPEG2"):
         decode(part10(image(FRAMES, PixelData=encapsulate([b"\0\0"])), MPEG2MPML), 1)
+
+
+def test_every_syntax_that_the_listener_takes_can_be_decoded() -> None:
+    assert {*offered.UNCOMPRESSED, *offered.COMPRESSED} <= NATIVE | DECODERS.keys()
 
 
 def test_12_bit_jpeg_is_refused() -> None:
