@@ -97,10 +97,9 @@ def select(study: Study, limit: int, *, modalities: Collection[str] | None = Non
         *clips_and_stills(of_kind[Kind.MOVING]),
         *clips_and_stills(of_kind[Kind.CAPTURE]),
     ]
+    shares = _fair_shares([stack.length * len(stack.presets) for stack in stacks], limit)
     chosen: list[Choice] = []
-    for stack, share in zip(
-        stacks, _fair_shares([stack.length * len(stack.presets) for stack in stacks], limit), strict=True
-    ):
+    for stack, share in zip(stacks, shares, strict=True):
         chosen += _representatives(stack, share)
         if not share:
             reasons |= {i.sop_instance_uid: f"the limit of {limit} images is reached" for i in stack.images}

@@ -79,7 +79,7 @@ def cross_sections(images: Sequence[Instance], body_part: str) -> tuple[list[Sta
     `body_part` stands in where a header names none.
     """
     originals = [i for i in images if not {"DERIVED", "SECONDARY"} <= set(i.image_type)] or images
-    reasons = _because("derived from other slices", [i for i in images if i not in originals])
+    reasons = _because("derived from other slices", _all_but(originals, images))
     stacks = [Stack("frame", (i,), _presets(i, body_part)) for i in originals if i.frames > 1]
     rivals: dict[tuple[str, ...], list[list[Instance]]] = {}
     for uid, series in groupby((i for i in originals if i.frames == 1), key=attrgetter("series_uid")):
@@ -89,7 +89,7 @@ def cross_sections(images: Sequence[Instance], body_part: str) -> tuple[list[Sta
             reasons |= _because("does not say where it lies among its series", main)
             continue
         slices = geometry.in_order(main)
-        reasons |= _because("at the same place as another slice", [i for i in main if i not in slices])
+        reasons |= _because("at the same place as another slice", _all_but(slices, main))
         first = slices[0]
         key = (first.modality, first.body_part, geometry.plane(first)) if first.modality in _REFORMATTED else (uid,)
         rivals.setdefault(key, []).append(slices)
@@ -111,6 +111,11 @@ def _presets(image: Instance, body_part: str) -> tuple[str | None, ...]:
     if image.modality != "CT":
         return (None,)
     return CT_PRESETS.get(image.body_part or body_part.upper(), (None,))
+
+
+def _all_but(some: Iterable[Instance], images: Iterable[Instance]) -> list[Instance]:
+    uids = {image.sop_instance_uid for image in some}
+    return [image for image in images if image.sop_instance_uid not in uids]
 
 
 def _because(reason: str, images: Iterable[Instance]) -> Reasons:
