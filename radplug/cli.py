@@ -206,7 +206,7 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
 @app.command("settings", rich_help_panel="Setting up")
 def print_settings() -> None:
     """Print a settings file with every setting at its default."""
-    out.print(settings.reference(), markup=False, highlight=False, soft_wrap=True)
+    out.print(settings.reference(), end="", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command(rich_help_panel="Setting up")

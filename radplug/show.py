@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.panel import Panel
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from model_runtime.draft_text import Author, DraftText
@@ -31,7 +31,17 @@ def cases(console: Console, found: Sequence[Case], as_json: bool) -> None:
     if as_json:
         print_json(console, [_plain(case) for case in found])
         return
-    table = Table("case", "state", "version", "modality", "body part", "instances", "received", "accession", "why")
+    table = Table(
+        Column("case", no_wrap=True),
+        "state",
+        "version",
+        "modality",
+        "body part",
+        "instances",
+        "received",
+        "accession",
+        "why",
+    )
     for case in found:
         table.add_row(
             case.id,

@@ -16,6 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.dialects import postgresql, sqlite
 
 BUSY_SECONDS = 30
+MIGRATION_LOCK = 0x726164706C7567  # any number that is ours alone
 
 
 class WrongSchema(Exception):
@@ -58,9 +59,11 @@ class Database:
                 yield connection
 
     def migrate(self) -> None:
-        """Bring the schema to this version's."""
+        """Bring the schema to this version's; of several that try at once, one does, the others find it done."""
         config = _alembic()
         with self.writing() as connection:
+            if not self._sqlite:
+                connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 

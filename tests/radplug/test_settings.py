@@ -1,0 +1,59 @@
+"""Settings: unknown ones are refused, wrong ones are named, the environment goes before the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from radplug.settings import SettingsError, load
+
+
+def written(tmp_path: Path, toml: str) -> Path:
+    file = tmp_path / "radplug.toml"
+    file.write_text(toml, encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize(
+    ("toml", "named"),
+    [
+        ("[listener]\nprot = 104", "listener.prot"),
+        ("[lisener]\nport = 104", "lisener"),
+        ("[listener]\nport = 70000", "listener.port"),
+        ('[listener]\nae_title = "A_TITLE_OF_17_CHR"', "listener.ae_title"),
+        ('[[pacs]]\nname = "a"\nhost = "h"\nport = 1', "pacs.0.ae_title"),
+        ('[[reporting]]\nname = "a"\nhost = "h"\nport = 1\nstatus = "F"', "reporting.0.status"),
+        ("[store]\nkeep_free_mib = -1", "store.keep_free_mib"),
+        ("[model", "not TOML"),
+        (
+            '[[pacs]]\nname = "a"\nhost = "h"\nport = 1\nae_title = "P"\n'
+            '[[reporting]]\nname = "a"\nhost = "h"\nport = 2',
+            "two destinations are named a",
+        ),
+    ],
+)
+def test_a_wrong_setting_is_refused_and_named(tmp_path: Path, toml: str, named: str) -> None:
+    with pytest.raises(SettingsError, match=named.replace(".", r"\.")):
+        load(written(tmp_path, toml))
+
+
+def test_a_secret_in_the_environment_takes_the_place_of_the_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = written(tmp_path, '[broker]\nurl = "redis://from-the-file"\n[listener]\nport = 104')
+    monkeypatch.setenv("RADPLUG_BROKER__URL", "redis://from-the-environment")
+    settings = load(file)
+    assert settings.broker.url == "redis://from-the-environment"
+    assert settings.listener.port == 104
+
+
+def test_an_error_tells_no_secret(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(written(tmp_path, '[broker]\nurl = ["redis://:hunter2@host"]'))
+    assert "hunter2" not in str(caught.value)
+
+
+def test_nobody_may_call_until_somebody_is_named() -> None:
+    with pytest.raises(SettingsError, match="name the PACS"):
+        _ = load(None).listener.callers
