@@ -21,7 +21,6 @@ LONGEST_PDU: Final = 1 << 20  # bytes; a PDU announces up to 4 GiB, which pynetd
 
 # PS3.8 9.2.1, 9.3.1
 _AWAITING_REQUEST: Final = ("Sta1", "Sta2")
-_AWAITING_CLOSE: Final = "Sta13"
 _PDU_HEADER: Final = 6  # bytes
 _ASSOCIATE_RQ: Final = 0x01
 
@@ -41,12 +40,10 @@ def limit_connection(event: evt.Event, seconds: float, largest_message: int) -> 
 
     def receive(length: int) -> bytearray:
         """`length` bytes; fewer tell pynetdicom that the connection is at its end."""
-        state = association.dul.state_machine.current_state
-        if state == _AWAITING_CLOSE:
-            return bytearray()
         flaw = _flaw(association, length, largest_message)
         data = bytearray() if flaw else _receive(connection, length, time.monotonic() + seconds)
-        if state in _AWAITING_REQUEST and length == _PDU_HEADER and data and data[0] != _ASSOCIATE_RQ:
+        first = association.dul.state_machine.current_state in _AWAITING_REQUEST and length == _PDU_HEADER
+        if first and data and data[0] != _ASSOCIATE_RQ:
             flaw = f"it began with 0x{data[0]:02X}, not with an association request"
         if flaw:
             logger.warning("connection with %s closed: %s", association.remote["address"], flaw)
