@@ -26,7 +26,8 @@ class KeyImages:
             NotDraftable: nothing can or should be rendered; the text says why for each image that was left out.
         """
         files = {kept.instance.sop_instance_uid: kept.file for kept in instances}
-        selection = select(Study.of(kept.instance for kept in instances), self._limit, body_part=plan.body_part)
+        study = Study.of(kept.instance for kept in instances)
+        selection = select(study, self._limit, modalities={plan.modality}, body_part=plan.body_part)
         reasons = [left_out.reason for left_out in selection.left_out]
         folder = self._store.case_folder(case.id, version)
         made: list[KeyImage] = []
