@@ -19,6 +19,7 @@ from radplug import __version__, logs, settings, show
 from radplug.domain import Dictation, UnknownCase
 from radplug.records.database import WrongSchema
 from radplug.settings import SettingsError
+from radplug.supervisor import StationFailed
 from radplug.wiring import House
 
 app = typer.Typer(
@@ -51,6 +52,7 @@ def start(
 @app.command(rich_help_panel="Stations")
 def up(context: typer.Context) -> None:
     """Run all stations in the foreground until Ctrl-C; without broker.url, with a private Redis of their own."""
+    from radplug.clock import ring_for_everything
     from radplug.embedded_redis import EmbeddedRedis
     from radplug.supervisor import Supervisor
 
@@ -71,6 +73,7 @@ def up(context: typer.Context) -> None:
             supervisor.look()
             if redis and not redis.alive:
                 redis.start()
+                ring_for_everything(house)
 
 
 @app.command(rich_help_panel="Stations")
@@ -248,7 +251,7 @@ def main() -> None:
     os.umask(0o077)  # what the stations write is for their own user alone
     try:
         app()
-    except (SettingsError, WrongSchema, UnknownCase, UnusableCheckpoint) as error:
+    except (SettingsError, WrongSchema, UnknownCase, UnusableCheckpoint, StationFailed) as error:
         err.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
 

@@ -48,8 +48,15 @@ def tick(house: House, doorbell: Doorbell) -> None:
         house.delivering.ring_again_at(case_id, now, now + RING_AGAIN)
 
 
+def ring_for_everything(house: House) -> None:
+    """To be done whenever the queue may have lost its messages."""
+    house.drafting.ring_all_again(house.now())
+    house.delivering.ring_all_again(house.now())
+
+
 def run(house: House, doorbell: Doorbell, stop: threading.Event) -> None:
-    """Tick until `stop` is set."""
+    """Tick until `stop` is set; at first ring for everything, since the queue may be a new one."""
+    ring_for_everything(house)
     bell_works = True
     while not stop.wait(TICK):
         try:

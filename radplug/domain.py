@@ -136,6 +136,7 @@ class Plan:
     modality: str
     body_part: str
     view: str
+    images: int  # that the model can be shown, at most
 
 
 @dataclass(frozen=True, slots=True)

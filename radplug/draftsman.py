@@ -75,7 +75,7 @@ class Draftsman:
             raise NotDraftable(
                 f"no report template is for {case.modality} of {part or 'an unnamed body part'}; add one"
             )
-        return Plan(template, case.modality, part, images[0].view_position)
+        return Plan(template, case.modality, part, images[0].view_position, self._card.most_images)
 
     def draft(self, plan: Plan, images: Sequence[KeyImage], said: Sequence[Dictation]) -> DraftText:
         """The text around what was dictated. Raises NotDraftable where the phrases cannot all stand in the report."""

@@ -27,7 +27,7 @@ class KeyImages:
         """
         files = {kept.instance.sop_instance_uid: kept.file for kept in instances}
         study = Study.of(kept.instance for kept in instances)
-        selection = select(study, self._limit, modalities={plan.modality}, body_part=plan.body_part)
+        selection = select(study, min(self._limit, plan.images), modalities={plan.modality}, body_part=plan.body_part)
         reasons = [left_out.reason for left_out in selection.left_out]
         folder = self._store.case_folder(case.id, version)
         made: list[KeyImage] = []

@@ -91,7 +91,7 @@ class ModelSettings(Section):
 class DraftingSettings(Section):
     """How a case is drafted."""
 
-    key_images: int = Field(1, ge=1, le=16, description="images that the model is shown, at most")
+    key_images: int = Field(4, ge=1, le=16, description="images that the model is shown, at most; it may allow fewer")
     assume_body_part: str = Field("", description="body part of a study that names none; empty: it is not drafted")
     lease_seconds: Seconds = Field(5.0, description="a worker that is not heard of for so long is replaced in its case")
     attempts: int = Field(5, ge=1, description="a case whose drafting failed so often is set aside as failed")

@@ -14,7 +14,7 @@ import structlog
 from dicom_io.listener import Arrival, Listener
 from radplug import clock, pipeline, worker
 from radplug.clock import Doorbell
-from radplug.supervisor import end_with_parent
+from radplug.supervisor import StationFailed, end_with_parent
 from radplug.wiring import House
 
 log = structlog.get_logger(__name__)
@@ -41,10 +41,14 @@ def listen(house: House) -> None:
             maximum_pdu=s.maximum_pdu,
             maximum_associations=s.maximum_associations,
         )
-        with listener:
-            house.stations.ready("listener", house.now(), f"{s.ae_title} on {s.host}:{listener.port}")
-            log.info("ready", ae_title=s.ae_title, host=s.host, port=listener.port)
-            stop.wait()
+        try:
+            listener.start()
+        except OSError as error:
+            raise StationFailed(f"{s.host}:{s.port} cannot be listened on: {error.strerror}; is it taken?") from error
+        house.stations.ready("listener", house.now(), f"{s.ae_title} on {s.host}:{listener.port}")
+        log.info("ready", ae_title=s.ae_title, host=s.host, port=listener.port)
+        stop.wait()
+        listener.stop()
 
 
 def run_clock(house: House, doorbell: Doorbell) -> None:

@@ -28,6 +28,10 @@ STOP_SECONDS = 30.0
 log = structlog.get_logger(__name__)
 
 
+class StationFailed(Exception):
+    """A station cannot do its work here; the text says why."""
+
+
 @dataclass
 class _Child:
     name: str

@@ -33,6 +33,11 @@ class Delivering:
         with self._database.writing() as connection:
             connection.execute(sa.update(deliveries).where(*due).values(ring_at=at))
 
+    def ring_all_again(self, now: datetime) -> None:
+        """The queue may have forgotten everything: ring for every delivery that may be attempted."""
+        with self._database.writing() as connection:
+            connection.execute(sa.update(deliveries).where(WAITING, _may_go(now)).values(ring_at=now))
+
     def lease(self, case_id: str, now: datetime, until: datetime) -> list[Delivery]:
         """The case's deliveries to attempt now: to each destination that is up, the oldest version it lacks.
 
@@ -51,10 +56,7 @@ class Delivering:
             .where(destinations.c.name == deliveries.c.destination, destinations.c.down_until > now)
             .scalar_subquery()
         )
-        free = (deliveries.c.lease_until.is_(None) | (deliveries.c.lease_until <= now)) & (
-            deliveries.c.retry_at.is_(None) | (deliveries.c.retry_at <= now)
-        )
-        mine = (deliveries.c.case_id == case_id, WAITING, free)
+        mine = (deliveries.c.case_id == case_id, WAITING, _may_go(now))
         with self._database.writing() as connection:
             connection.execute(sa.update(deliveries).where(*mine, down_until.is_not(None)).values(ring_at=down_until))
             leased = connection.execute(
@@ -111,6 +113,12 @@ class Delivering:
         dead = (deliveries.c.case_id == case_id, deliveries.c.state == DeliveryState.DEAD)
         with self._database.writing() as connection:
             return connection.execute(sa.update(deliveries).where(*dead).values(fresh)).rowcount
+
+
+def _may_go(now: datetime) -> sa.ColumnElement[bool]:
+    """Nobody is at it, and it need not wait for a retry."""
+    free = deliveries.c.lease_until.is_(None) | (deliveries.c.lease_until <= now)
+    return free & (deliveries.c.retry_at.is_(None) | (deliveries.c.retry_at <= now))
 
 
 def _settle(connection: sa.Connection, delivery: Delivery, **values: Any) -> None:

@@ -51,6 +51,12 @@ class Drafting:
                 sa.update(cases).where(cases.c.id == case_id, cases.c.state == CaseState.COMPLETE).values(ring_at=at)
             )
 
+    def ring_all_again(self, now: datetime) -> None:
+        """The queue may have forgotten everything: ring for every complete case that nobody is drafting."""
+        idle = cases.c.lease_until.is_(None) | (cases.c.lease_until <= now)
+        with self._database.writing() as connection:
+            connection.execute(sa.update(cases).where(cases.c.state == CaseState.COMPLETE, idle).values(ring_at=now))
+
     # ── closing ──
 
     def wait_for_more(self, case_id: str) -> bool:

@@ -93,7 +93,8 @@ class Receiving:
                 _concerns(dictation), cases.c.state.in_([CaseState.DRAFTED, CaseState.DELIVERED])
             )
             for case_id in connection.scalars(drafted).all():
-                move(connection, case_id, CaseState.COMPLETE, ring_at=dictation.said_at, attempts=0, lease_until=None)
+                fresh = {"ring_at": dictation.said_at, "closed_at": dictation.said_at, "attempts": 0}
+                move(connection, case_id, CaseState.COMPLETE, lease_until=None, **fresh)
 
 
 def _concerns(dictation: Dictation) -> sa.ColumnElement[bool]:
