@@ -36,7 +36,7 @@ from radplug.settings import Settings
 from radplug.supervisor import STATIONS
 from radplug.wiring import House
 
-SEED = 1_000_007  # of the demo's phantom; training never sees a seed from 1,000,000 on
+SEED = 1_000_003_213  # of the demo's phantom; training never sees a seed from 1,000,000,000 on
 ANCHORS = (
     Anchor("FINDINGS", "Small right pleural effusion, new since yesterday."),
     Anchor("IMPRESSION", "Discussed with the ward at 14:30."),

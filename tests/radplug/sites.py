@@ -37,7 +37,7 @@ class Hospital:
         return Peer(settings.ae_title, "127.0.0.1", settings.port)
 
     def study(self, name: str, views: int = 1) -> SyntheticStudy:
-        return synthetic_study.write(self.root / name, 1_000_001, datetime.now().astimezone(), views)
+        return synthetic_study.write(self.root / name, 1_000_000_001, datetime.now().astimezone(), views)
 
     def send(self, *files: Path) -> None:
         refused = self.pacs.send_study(files, self.listener, lambda done: None)
