@@ -40,8 +40,14 @@ def limit_connection(event: evt.Event, seconds: float, largest_message: int) -> 
 
     def receive(length: int) -> bytearray:
         """`length` bytes; fewer tell pynetdicom that the connection is at its end."""
-        flaw = _flaw(association, length, largest_message)
-        data = bytearray() if flaw else _receive(connection, length, time.monotonic() + seconds)
+        data = bytearray()
+        if not (flaw := _flaw(association, length, largest_message)):
+            try:
+                data = _receive(connection, length, time.monotonic() + seconds)
+            except TimeoutError:
+                flaw = f"a PDU took longer than {seconds:g} s"
+            except OSError:
+                return data  # it was reset
         first = association.dul.state_machine.current_state in _AWAITING_REQUEST and length == _PDU_HEADER
         if first and data and data[0] != _ASSOCIATE_RQ:
             flaw = f"it began with 0x{data[0]:02X}, not with an association request"
@@ -91,7 +97,7 @@ def _receive(connection: socket.socket, length: int, deadline: float) -> bytearr
     received = 0
     while received < length:
         if time.monotonic() > deadline:
-            raise TimeoutError("a PDU took longer than it may")
+            raise TimeoutError
         count = connection.recv_into(view[received:])
         if not count:
             return data[:received]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import struct
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from io import BytesIO
@@ -21,6 +22,7 @@ from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS, VR
 
 # What pydicom raises when the bytes make no sense.
 DAMAGE: Final = (
+    AttributeError,
     EOFError,
     LookupError,
     NotImplementedError,
@@ -29,6 +31,7 @@ DAMAGE: Final = (
     TypeError,
     ValueError,
     struct.error,
+    zlib.error,
 )
 
 Element: TypeAlias = DataElement | RawDataElement

@@ -182,7 +182,7 @@ class Listener:
 
 def _arrival(event: evt.Event, request: C_STORE) -> Arrival:
     dataset = event.encoded_dataset(include_meta=False)
-    instance = identify(dataset, event.context.transfer_syntax)
+    instance = identify(dataset, str(event.context.transfer_syntax))
     if request.AffectedSOPInstanceUID != instance.sop_instance_uid:
         raise Unreadable("SOPInstanceUID differs from the one in the request")
     if not request.AffectedSOPClassUID == event.context.abstract_syntax == instance.sop_class_uid:

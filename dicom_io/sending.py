@@ -97,11 +97,14 @@ def _store(
         raise Unavailable(f"{peer} ended the association before all was sent")
     try:
         data_set = dcmread(BytesIO(file) if isinstance(file, bytes) else file)
+    except DAMAGE as damage:
+        return Unreadable(f"it is damaged behind its header ({type(damage).__name__})")
+    try:
         answer = association.send_c_store(data_set, message_id)
-    except ValueError as error:  # no context for it was accepted
-        return Rejected(f"{peer}: {error}")
-    except (AttributeError, *DAMAGE) as error:
-        return Unreadable(f"it cannot be encoded for sending ({type(error).__name__})")
+    except AttributeError as error:
+        return Unreadable(str(error))  # it is encoded otherwise than its file meta information says
+    except ValueError as error:
+        return Rejected(f"{peer}: {error}")  # no context for it was accepted
     if failure := _failure(answer, peer):
         return failure
     warning = _meaning(answer.Status) if answer.Status else ""

@@ -114,6 +114,16 @@ def test_nothing_that_can_be_sent_needs_no_peer() -> None:
         _send(b"no DICOM file", nobody)
 
 
+def test_a_file_that_is_damaged_behind_its_header_is_not_sent_and_holds_up_no_other() -> None:
+    deflated = _as_bytes("image_dfl.dcm")
+    arrivals: list[Arrival] = []
+    with listening(arrivals.append) as listener:
+        peer = Peer("RADPLUG", "127.0.0.1", listener.port)
+        outcomes = list(send_each([deflated[:-1000], bundled(CT)], peer, calling_ae="MODALITY", timeout=10))
+    assert [type(outcome) for outcome in outcomes] == [Unreadable, Stored]
+    assert len(arrivals) == 1
+
+
 def test_an_association_that_is_not_read_to_its_end_is_released() -> None:
     with listening(lambda arrival: None, maximum_associations=1) as listener:
         peer = Peer("RADPLUG", "127.0.0.1", listener.port)
