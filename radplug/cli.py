@@ -224,6 +224,25 @@ def version() -> None:
     out.print(__version__, highlight=False)
 
 
+train = typer.Typer(no_args_is_help=True)
+app.add_typer(train, name="train", rich_help_panel="Setting up")
+
+
+@train.callback()
+def training() -> None:
+    """Train a model."""
+
+
+@train.command("demo", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def train_demo(
+    context: typer.Context, out_folder: Annotated[Path, typer.Option("--out", help="A new folder.")]
+) -> None:
+    """Train the demo model anew from synthetic phantoms; further options are those of model_runtime.training.demo."""
+    from model_runtime.training.demo import main as train_from_phantoms
+
+    train_from_phantoms(["--out", str(out_folder), *context.args])
+
+
 class _Stop(typer.Exit):
     """Leave with a message for a person, and status 2."""
 
