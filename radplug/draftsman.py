@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 import torch
 from PIL import Image
+from transformers.utils import logging as transformers_logging
 
 from model_runtime.canvas import Anchor, Template
 from model_runtime.draft_text import DraftText
@@ -50,6 +51,7 @@ class Draftsman:
 
     @cached_property
     def _drafter(self) -> Drafter:
+        transformers_logging.disable_progress_bar()  # standard error is the station's log
         if self._threads:
             torch.set_num_threads(self._threads)
         return Drafter.load(self._checkpoint, self._device)

@@ -84,7 +84,9 @@ class ModelSettings(Section):
         None, description="directory of the checkpoint; empty: the demo model that comes along"
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where it runs")
-    threads: int = Field(0, ge=0, description="CPU threads for the model; 0: as many as there are cores")
+    threads: int = Field(
+        1, ge=0, description="CPU threads for the model; 0: as many as there are cores, if all are idle"
+    )
     seed: int = Field(0, ge=0, description="seed of the denoising; the same inputs and seed give the same draft")
 
 

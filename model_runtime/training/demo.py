@@ -24,6 +24,8 @@ from model_runtime.evaluation.phantoms import evaluate
 from model_runtime.training.architecture import DENSE, build_model
 from model_runtime.training.examples import CANVAS, HELD_OUT, Example, Teacher
 from model_runtime.training.release import SAMPLER, card, in_memory, save
+from model_runtime.training.schedule import cosine
+from model_runtime.training.seeing import learn_to_see
 from model_runtime.training.step import Objective, corrupt, patches_of, prompt_masks
 from model_runtime.vocabulary import build_tokenizer
 
@@ -32,6 +34,7 @@ from model_runtime.vocabulary import build_tokenizer
 class Recipe:
     """Training ends with whichever of `seconds` and `steps` is used up first; the learning rate falls towards it."""
 
+    seeing: float = 0.0  # seconds, before `seconds`: see training.seeing
     seconds: float = math.inf
     steps: int = 100_000
     batch: int = 12  # phantoms
@@ -86,6 +89,7 @@ def train(recipe: Recipe, out: Path, device: torch.device) -> None:
     loader = DataLoader(
         Lessons(teacher, recipe), batch_size=None, num_workers=recipe.workers, pin_memory=device.type == "cuda"
     )
+    learn_to_see(objective, paint, recipe.seeing, recipe.learning_rate, device)
     started, tried, losses = time.perf_counter(), 0.0, []
     for step, (example, prompt) in enumerate(loader):
         if step == 1:  # the first one compiles
@@ -95,7 +99,7 @@ def train(recipe: Recipe, out: Path, device: torch.device) -> None:
         if left <= 0:
             break
         for group in optimizer.param_groups:
-            group["lr"] = recipe.learning_rate * min(1.0, (step + 1) / recipe.warm_up, _cosine(left))
+            group["lr"] = group["share"] * recipe.learning_rate * min(1.0, (step + 1) / recipe.warm_up, cosine(left))
         geometry, canvas, clamped, shown = (tensor.to(device, non_blocking=True) for tensor in example)
         canvas, clamped = canvas.flatten(0, 1), clamped.flatten(0, 1)
         ids = prompt.to(device)
@@ -140,19 +144,20 @@ def _copy(model: DiffusionGemmaForBlockDiffusion) -> Any:
 
 
 def _optimizer(objective: Objective, recipe: Recipe) -> torch.optim.Optimizer:
-    matrices = [p for p in objective.parameters() if p.ndim >= 2]
-    vectors = [p for p in objective.parameters() if p.ndim < 2]
+    """What has learnt to see already changes more slowly; only matrices decay."""
+    seeing = {id(parameter) for parameter in objective.seeing_parameters()} if recipe.seeing else set()
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for parameter in objective.parameters():
+        groups.setdefault((id(parameter) in seeing, parameter.ndim >= 2), []).append(parameter)
     return torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
+        [
+            {"params": parameters, "weight_decay": recipe.weight_decay * matrix, "share": 0.3 if seen else 1.0}
+            for (seen, matrix), parameters in groups.items()
+        ],
         lr=recipe.learning_rate,
         betas=(0.9, 0.98),
         fused=True,
     )
-
-
-def _cosine(left: float) -> float:
-    """From 1, with all of the training left, to 0.01."""
-    return 0.01 + 0.99 * 0.5 * (1.0 - math.cos(math.pi * left))
 
 
 def _tell(step: int, elapsed: float, losses: Sequence[Tensor]) -> None:
@@ -172,6 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     for name, kind in (
+        ("seeing", float),
         ("seconds", float),
         ("steps", int),
         ("batch", int),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -130,9 +131,23 @@ class Objective(nn.Module):
         hidden = self.decode(prefixes, start, noisy, self._hint(prefixes, start, canvas, clamped, noisy))
         weight = torch.where(canvas == self._filler_id, _FILLER_WEIGHT, 1.0) * ~clamped
         words = self._words(self.model, hidden, canvas, weight)
-        named = self.look(seen.flatten(1)).float().split([len(c) for c in CHOICES.values()], dim=-1)
-        looks = torch.stack([functional.cross_entropy(part, shown[:, k]) for k, part in enumerate(named)]).mean()
+        looks = self.look_loss(self.named(seen), shown)
         return words + _LOOK_WEIGHT * looks, torch.stack((words.detach(), looks.detach()))
+
+    def seeing_parameters(self) -> list[nn.Parameter]:
+        """Of everything between the pixels and the findings named from them."""
+        encoder = self.model.model.encoder
+        parts = (encoder.vision_tower, encoder.embed_vision, self.look)
+        return [parameter for part in parts for parameter in part.parameters()]
+
+    def named(self, seen: Tensor) -> tuple[Tensor, ...]:
+        """Logits (images, choices) of each finding, from the soft tokens alone."""
+        return self.look(seen.flatten(1)).float().split([len(choices) for choices in CHOICES.values()], dim=-1)
+
+    @staticmethod
+    def look_loss(named: Sequence[Tensor], shown: Tensor) -> Tensor:
+        """Mean cross-entropy of the findings; shown (images, findings)."""
+        return torch.stack([functional.cross_entropy(part, shown[:, k]) for k, part in enumerate(named)]).mean()
 
     def see(self, pixels: Tensor) -> Tensor:
         """The image's soft tokens (images, SOFT_TOKENS, hidden), as `get_image_features` gives for unpadded patches."""

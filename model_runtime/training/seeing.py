@@ -1,0 +1,64 @@
+"""Before it writes, the model learns to see: the vision tower names a phantom's findings, and nothing is decoded.
+
+A phantom costs a tenth of what a report on it costs, so the tower sees many more of them than it could by writing.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from model_runtime.findings import CHOICES
+from model_runtime.painting import flatten
+from model_runtime.phantom import Phantom
+from model_runtime.training.schedule import cosine
+from model_runtime.training.step import Objective
+
+FIRST_SEED = 500_000_000  # of phantoms that are only looked at; reports are written on those from 0 on
+_BATCH = 32
+_WARM_UP = 100  # steps
+_TELL_EVERY = 50  # steps
+
+
+def learn_to_see(
+    objective: Objective, paint: Callable[[Tensor], Tensor], seconds: float, learning_rate: float, device: torch.device
+) -> None:
+    """Train the tower, its projection and `objective.look` for so long, on phantoms that are each seen once."""
+    seeing = [p for p in objective.seeing_parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(seeing, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.02, fused=True)
+    started, step, right, losses = time.perf_counter(), 0, [], []
+    while (elapsed := time.perf_counter() - started) < seconds:
+        first = FIRST_SEED + step * _BATCH
+        geometry, shown = (t.to(device) for t in _phantoms(range(first, first + _BATCH)))
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate * min(1.0, (step + 1) / _WARM_UP, cosine(1.0 - elapsed / seconds))
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            named = objective.named(objective.see(paint(geometry)))
+        loss = objective.look_loss(named, shown)
+        loss.backward()
+        nn.utils.clip_grad_norm_(seeing, 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        losses.append(loss.detach())
+        right.append(torch.stack([part.argmax(-1) == shown[:, k] for k, part in enumerate(named)]).float().mean(1))
+        step += 1
+        if step % _TELL_EVERY == 0:
+            by_finding = torch.stack(right).mean(0)
+            names = " ".join(f"{name} {share:.2f}" for name, share in zip(CHOICES, by_finding.tolist(), strict=True))
+            mean = torch.stack(losses).mean()
+            sys.stdout.write(f"look {step}  {elapsed:.0f} s  loss {mean:.4f}  right {by_finding.mean():.3f}  {names}\n")
+            sys.stdout.flush()
+            right, losses = [], []
+
+
+def _phantoms(seeds: range) -> tuple[Tensor, Tensor]:
+    """Geometry (phantoms, NUMBERS) and findings (phantoms, findings) as indices into CHOICES."""
+    phantoms = [Phantom.of(seed) for seed in seeds]
+    geometry = np.array([flatten(phantom.geometry) for phantom in phantoms], dtype=np.float32)
+    shown = [[CHOICES[f].index(value) for f, value in phantom.facts.table().items()] for phantom in phantoms]
+    return torch.from_numpy(geometry), torch.tensor(shown)
