@@ -23,6 +23,9 @@ body_parts = ["CHEST"]
 filler = "<filler>"
 end = "<turn|>"
 
+[prompt]
+images = 2
+
 [sampler]
 steps = {steps}
 entropy_bound = 0.1
