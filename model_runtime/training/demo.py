@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from transformers import DiffusionGemmaForBlockDiffusion
 
@@ -23,8 +23,8 @@ from model_runtime.checkpoint import LoadedModel
 from model_runtime.evaluation.phantoms import evaluate
 from model_runtime.training.architecture import DENSE, build_model
 from model_runtime.training.examples import CANVAS, HELD_OUT, Example, Teacher
+from model_runtime.training.optimization import ADAMW_RATE, MUON_RATE, Optimization
 from model_runtime.training.release import SAMPLER, card, in_memory, save
-from model_runtime.training.schedule import cosine
 from model_runtime.training.seeing import learn_to_see
 from model_runtime.training.step import Objective, corrupt, patches_of, prompt_masks
 from model_runtime.vocabulary import build_tokenizer
@@ -39,9 +39,6 @@ class Recipe:
     steps: int = 100_000
     batch: int = 12  # phantoms
     reports: int = 2  # on each phantom
-    learning_rate: float = 2e-3
-    warm_up: int = 150  # steps
-    weight_decay: float = 0.02
     average: float = 0.998  # of the weights, per step: what is released
     seed: int = 0
     workers: int = 1
@@ -81,7 +78,6 @@ def train(recipe: Recipe, out: Path, device: torch.device) -> None:
     ).to(device)
     own: list[Tensor] = list(model.parameters())  # each tied tensor once
     slow: list[Tensor] = list(averaged.parameters())
-    optimizer = _optimizer(objective, recipe)
     paint = patches_of
     if recipe.compiled:
         objective.compile_parts()
@@ -89,7 +85,9 @@ def train(recipe: Recipe, out: Path, device: torch.device) -> None:
     loader = DataLoader(
         Lessons(teacher, recipe), batch_size=None, num_workers=recipe.workers, pin_memory=device.type == "cuda"
     )
-    learn_to_see(objective, paint, recipe.seeing, recipe.learning_rate, device)
+    learn_to_see(objective, paint, recipe.seeing, device)
+    hidden = (objective.hidden_seeing(), *objective.hidden_writing())
+    optimization = Optimization([objective], hidden, learnt=objective.seeing_parts() if recipe.seeing else ())
     started, tried, losses = time.perf_counter(), 0.0, []
     for step, (example, prompt) in enumerate(loader):
         if step == 1:  # the first one compiles
@@ -98,8 +96,6 @@ def train(recipe: Recipe, out: Path, device: torch.device) -> None:
         left = 1.0 - max(elapsed / recipe.seconds, step / recipe.steps)
         if left <= 0:
             break
-        for group in optimizer.param_groups:
-            group["lr"] = group["share"] * recipe.learning_rate * min(1.0, (step + 1) / recipe.warm_up, cosine(left))
         geometry, canvas, clamped, shown = (tensor.to(device, non_blocking=True) for tensor in example)
         canvas, clamped = canvas.flatten(0, 1), clamped.flatten(0, 1)
         ids = prompt.to(device)
@@ -110,9 +106,7 @@ def train(recipe: Recipe, out: Path, device: torch.device) -> None:
         with torch.autocast(device.type, dtype=torch.bfloat16):
             loss, parts = objective(paint(geometry), ids, masks, canvas, clamped, noisy, shown)
         loss.backward()
-        nn.utils.clip_grad_norm_(objective.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        optimization.step(step, left)
         with torch.no_grad():
             torch._foreach_lerp_(slow, own, 1.0 - min(recipe.average, (1 + step) / (10 + step)))
         losses.append(parts)
@@ -129,7 +123,8 @@ def train(recipe: Recipe, out: Path, device: torch.device) -> None:
         "seed": recipe.seed,
         "batch": f"{recipe.batch} phantoms, {recipe.reports} reports on each",
         "steps": step + 1,
-        "learning_rate": recipe.learning_rate,
+        "rates": f"Muon {MUON_RATE}, AdamW {ADAMW_RATE}",
+        "seconds": f"{recipe.seeing:.0f} seeing, {recipe.seconds:.0f} writing",
         "parameters": sum(parameter.numel() for parameter in own),
     }
     loaded = in_memory(averaged, tokenizer, card(facts))
@@ -141,23 +136,6 @@ def _copy(model: DiffusionGemmaForBlockDiffusion) -> Any:
     twin = copy.deepcopy(model)
     twin.tie_weights()
     return twin
-
-
-def _optimizer(objective: Objective, recipe: Recipe) -> torch.optim.Optimizer:
-    """What has learnt to see already changes more slowly; only matrices decay."""
-    seeing = {id(parameter) for parameter in objective.seeing_parameters()} if recipe.seeing else set()
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for parameter in objective.parameters():
-        groups.setdefault((id(parameter) in seeing, parameter.ndim >= 2), []).append(parameter)
-    return torch.optim.AdamW(
-        [
-            {"params": parameters, "weight_decay": recipe.weight_decay * matrix, "share": 0.3 if seen else 1.0}
-            for (seen, matrix), parameters in groups.items()
-        ],
-        lr=recipe.learning_rate,
-        betas=(0.9, 0.98),
-        fused=True,
-    )
 
 
 def _tell(step: int, elapsed: float, losses: Sequence[Tensor]) -> None:
@@ -186,7 +164,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ("seed", int),
     ):
         parser.add_argument(f"--{name}", type=kind, default=getattr(Recipe(), name))
-    parser.add_argument("--learning-rate", type=float, default=Recipe().learning_rate)
     parser.add_argument("--trial-count", type=int, default=Recipe().trial_count, help="held-out phantoms in a trial")
     options = vars(parser.parse_args(arguments))
     out = options.pop("out")

@@ -11,39 +11,33 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from model_runtime.findings import CHOICES
 from model_runtime.painting import flatten
 from model_runtime.phantom import Phantom
-from model_runtime.training.schedule import cosine
+from model_runtime.training.optimization import Optimization
 from model_runtime.training.step import Objective
 
 FIRST_SEED = 500_000_000  # of phantoms that are only looked at; reports are written on those from 0 on
 _BATCH = 32
-_WARM_UP = 100  # steps
 _TELL_EVERY = 50  # steps
 
 
-def learn_to_see(
-    objective: Objective, paint: Callable[[Tensor], Tensor], seconds: float, learning_rate: float, device: torch.device
-) -> None:
+def learn_to_see(objective: Objective, paint: Callable[[Tensor], Tensor], seconds: float, device: torch.device) -> None:
     """Train the tower, its projection and `objective.look` for so long, on phantoms that are each seen once."""
-    seeing = [p for p in objective.seeing_parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(seeing, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.02, fused=True)
-    started, step, right, losses = time.perf_counter(), 0, [], []
+    optimization = Optimization(objective.seeing_parts(), [objective.hidden_seeing()])
+    started, step = time.perf_counter(), 0
+    right: list[Tensor] = []
+    losses: list[Tensor] = []
     while (elapsed := time.perf_counter() - started) < seconds:
         first = FIRST_SEED + step * _BATCH
         geometry, shown = (t.to(device) for t in _phantoms(range(first, first + _BATCH)))
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate * min(1.0, (step + 1) / _WARM_UP, cosine(1.0 - elapsed / seconds))
         with torch.autocast(device.type, dtype=torch.bfloat16):
             named = objective.named(objective.see(paint(geometry)))
         loss = objective.look_loss(named, shown)
         loss.backward()
-        nn.utils.clip_grad_norm_(seeing, 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        optimization.step(step, left=1.0 - elapsed / seconds)
         losses.append(loss.detach())
         right.append(torch.stack([part.argmax(-1) == shown[:, k] for k, part in enumerate(named)]).float().mean(1))
         step += 1

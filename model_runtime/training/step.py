@@ -134,11 +134,19 @@ class Objective(nn.Module):
         looks = self.look_loss(self.named(seen), shown)
         return words + _LOOK_WEIGHT * looks, torch.stack((words.detach(), looks.detach()))
 
-    def seeing_parameters(self) -> list[nn.Parameter]:
-        """Of everything between the pixels and the findings named from them."""
+    def seeing_parts(self) -> tuple[nn.Module, ...]:
+        """Everything between the pixels and the findings named from them."""
         encoder = self.model.model.encoder
-        parts = (encoder.vision_tower, encoder.embed_vision, self.look)
-        return [parameter for part in parts for parameter in part.parameters()]
+        return encoder.vision_tower, encoder.embed_vision, self.look
+
+    def hidden_seeing(self) -> nn.Module:
+        """The layers between the tower's first projection and its last."""
+        return self.model.model.encoder.vision_tower.encoder.layers
+
+    def hidden_writing(self) -> tuple[nn.Module, ...]:
+        """The layers that prompt and canvas go through, without the embeddings."""
+        encoder, decoder = self.model.model.encoder.language_model, self.model.model.decoder
+        return encoder.layers, decoder.layers, decoder.self_conditioning
 
     def named(self, seen: Tensor) -> tuple[Tensor, ...]:
         """Logits (images, choices) of each finding, from the soft tokens alone."""
