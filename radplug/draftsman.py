@@ -51,7 +51,8 @@ class Draftsman:
 
     @cached_property
     def _drafter(self) -> Drafter:
-        transformers_logging.disable_progress_bar()  # standard error is the station's log
+        # standard error is the station's log
+        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         if self._threads:
             torch.set_num_threads(self._threads)
         return Drafter.load(self._checkpoint, self._device)

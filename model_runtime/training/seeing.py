@@ -36,7 +36,7 @@ def learn_to_see(objective: Objective, paint: Callable[[Tensor], Tensor], second
         with torch.autocast(device.type, dtype=torch.bfloat16):
             named = objective.named(objective.see(paint(geometry)))
         loss = objective.look_loss(named, shown)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimization.step(step, left=1.0 - elapsed / seconds)
         losses.append(loss.detach())
         right.append(torch.stack([part.argmax(-1) == shown[:, k] for k, part in enumerate(named)]).float().mean(1))

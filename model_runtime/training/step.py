@@ -141,7 +141,8 @@ class Objective(nn.Module):
 
     def hidden_seeing(self) -> nn.Module:
         """The layers between the tower's first projection and its last."""
-        return self.model.model.encoder.vision_tower.encoder.layers
+        layers: nn.Module = self.model.model.encoder.vision_tower.encoder.layers
+        return layers
 
     def hidden_writing(self) -> tuple[nn.Module, ...]:
         """The layers that prompt and canvas go through, without the embeddings."""
@@ -150,7 +151,8 @@ class Objective(nn.Module):
 
     def named(self, seen: Tensor) -> tuple[Tensor, ...]:
         """Logits (images, choices) of each finding, from the soft tokens alone."""
-        return self.look(seen.flatten(1)).float().split([len(choices) for choices in CHOICES.values()], dim=-1)
+        logits: Tensor = self.look(seen.flatten(1)).float()
+        return logits.split([len(choices) for choices in CHOICES.values()], dim=-1)
 
     @staticmethod
     def look_loss(named: Sequence[Tensor], shown: Tensor) -> Tensor:

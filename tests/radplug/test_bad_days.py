@@ -18,6 +18,7 @@ from sites import hospital
 from radplug.acceptance.returned import ReturnedSr
 from radplug.acceptance.simulated_pacs import SimulatedPacs
 from radplug.domain import CaseState, DeliveryState
+from radplug.embedded_redis import EmbeddedRedis
 from radplug.records.schema import cases, instances
 
 SLOW = 400  # denoising steps: seconds of work for the model
@@ -129,10 +130,8 @@ def test_a_refused_document_becomes_a_dead_letter_that_can_be_resent(tmp_path: P
             assert ReturnedSr.read(right.received[0]).sop_instance_uid == letter.document.id
 
 
-def test_stopping_is_clean_and_what_was_received_is_drafted_after_the_next_start(
-    tmp_path: Path, quick_model: Path
-) -> None:
-    with hospital(tmp_path, quick_model, "[drafting]\nlease_seconds = 60") as site:
+def test_with_a_redis_of_the_site_stopping_is_clean_and_nothing_is_forgotten(tmp_path: Path, quick_model: Path) -> None:
+    with EmbeddedRedis() as redis, hospital(tmp_path, quick_model, f'[broker]\nurl = "{redis.url}"') as site:
         study = site.study("stopped")
         site.send(*study.files)
         assert site.running.stop() == 0
