@@ -152,7 +152,7 @@ class Objective(nn.Module):
     def named(self, seen: Tensor) -> tuple[Tensor, ...]:
         """Logits (images, choices) of each finding, from the soft tokens alone."""
         logits: Tensor = self.look(seen.flatten(1)).float()
-        return logits.split([len(choices) for choices in CHOICES.values()], dim=-1)
+        return torch.split(logits, [len(choices) for choices in CHOICES.values()], dim=-1)
 
     @staticmethod
     def look_loss(named: Sequence[Tensor], shown: Tensor) -> Tensor:
