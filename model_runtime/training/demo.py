@@ -39,7 +39,8 @@ class Recipe:
     steps: int = 100_000
     batch: int = 12  # phantoms
     reports: int = 2  # on each phantom
-    average: float = 0.998  # of the weights, per step: what is released
+    average: float = 0.99  # of the weights, per step: what is released
+    start: Path | None = None  # a checkpoint to go on from, instead of random weights
     seed: int = 0
     workers: int = 1
     trial_every: float = 900.0  # seconds between two trials on held-out phantoms
@@ -67,7 +68,7 @@ def train(recipe: Recipe, out: Path, device: torch.device) -> None:
     torch.set_float32_matmul_precision("high")
     tokenizer = build_tokenizer()
     teacher = Teacher(tokenizer, recipe.reports)
-    model: Any = build_model(tokenizer, CANVAS)
+    model: Any = _resume(recipe.start) if recipe.start else build_model(tokenizer, CANVAS)
     model.set_experts_implementation(DENSE)
     averaged = _copy(model).to(device)
     objective = Objective(
@@ -124,12 +125,20 @@ def train(recipe: Recipe, out: Path, device: torch.device) -> None:
         "batch": f"{recipe.batch} phantoms, {recipe.reports} reports on each",
         "steps": step + 1,
         "rates": f"Muon {MUON_RATE}, AdamW {ADAMW_RATE}",
+        "start": "a checkpoint of the same recipe" if recipe.start else "random weights",
         "seconds": f"{recipe.seeing:.0f} seeing, {recipe.seconds:.0f} writing",
         "parameters": sum(parameter.numel() for parameter in own),
     }
     loaded = in_memory(averaged, tokenizer, card(facts))
     _try(loaded, recipe, device)
     save(loaded, out)
+
+
+def _resume(directory: Path) -> DiffusionGemmaForBlockDiffusion:
+    model: Any = DiffusionGemmaForBlockDiffusion.from_pretrained(
+        directory, local_files_only=True, use_safetensors=True, dtype=torch.float32
+    )
+    return model.train()  # type: ignore[no-any-return]
 
 
 def _copy(model: DiffusionGemmaForBlockDiffusion) -> Any:
@@ -164,6 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ("seed", int),
     ):
         parser.add_argument(f"--{name}", type=kind, default=getattr(Recipe(), name))
+    parser.add_argument("--start", type=Path, help="a checkpoint to go on from, instead of random weights")
     parser.add_argument("--trial-count", type=int, default=Recipe().trial_count, help="held-out phantoms in a trial")
     options = vars(parser.parse_args(arguments))
     out = options.pop("out")
