@@ -6,11 +6,12 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
 from pydicom.uid import UID
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
+from pynetdicom.pdu import A_ASSOCIATE_RJ
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import PresentationContext
 
@@ -54,22 +55,33 @@ def associated(
     ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
     ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = timeout
     ae.network_timeout = None  # an association that we hold open ourselves is not idle
-    limits: evt.EventHandlerType = (evt.EVT_CONN_OPEN, limit_connection, [timeout, LONGEST_PDU])
+    rejections: list[A_ASSOCIATE_RJ] = []
+    handlers: list[evt.EventHandlerType] = [
+        (evt.EVT_CONN_OPEN, limit_connection, [timeout, LONGEST_PDU]),
+        (evt.EVT_PDU_RECV, _note_rejection, [rejections]),
+    ]
     try:
-        association = ae.associate(peer.host, peer.port, contexts, peer.ae_title, evt_handlers=[limits])
+        association = ae.associate(peer.host, peer.port, contexts, peer.ae_title, evt_handlers=handlers)
     except OSError as error:  # the name of the host
         raise Unavailable(f"{peer}: the host is not known ({error.strerror}); is its name right?") from None
     if not association.is_established:
-        raise _why_not(association, peer, calling_ae, timeout)
+        if rejections:
+            raise _rejection(rejections[0].to_primitive(), peer, calling_ae)
+        raise _why_not(association, peer, timeout)
     try:
         yield association
     finally:
         association.release()
 
 
-def _why_not(association: Association, peer: Peer, calling_ae: str, timeout: float) -> DicomError:
-    if association.is_rejected:
-        return _rejection(cast(A_ASSOCIATE, association.acceptor.primitive), peer, calling_ae)
+def _note_rejection(event: evt.Event, rejections: list[A_ASSOCIATE_RJ]) -> None:
+    """For EVT_PDU_RECV. A peer that rejects at once and hangs up looks to pynetdicom, half of the time, as if it had
+    aborted; the rejection itself always comes by here."""
+    if isinstance(event.pdu, A_ASSOCIATE_RJ):
+        rejections.append(event.pdu)
+
+
+def _why_not(association: Association, peer: Peer, timeout: float) -> DicomError:
     if association.rejected_contexts:
         names = ", ".join(
             sorted({UID(context.abstract_syntax or "").name for context in association.rejected_contexts})
