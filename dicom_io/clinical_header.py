@@ -18,7 +18,7 @@ from dicom_io.elements import DAMAGE
 from dicom_io.errors import Unreadable
 
 # Type 2 in PS3.3 C.7.1.1 and C.7.2.1: always written, empty when the images do not know.
-_ALWAYS: Final = (
+PATIENT_AND_STUDY: Final = (
     "PatientName",
     "PatientID",
     "PatientBirthDate",
@@ -65,7 +65,7 @@ def patient_and_study(source: Dataset) -> Dataset:
     header = Dataset()
     header.SpecificCharacterSet = "ISO_IR 192"
     header.StudyInstanceUID = source.StudyInstanceUID
-    for keyword in _ALWAYS:
+    for keyword in PATIENT_AND_STUDY:
         setattr(header, keyword, _cleaned(source, keyword))
     for keyword in _WHEN_GIVEN:
         if value := _cleaned(source, keyword):

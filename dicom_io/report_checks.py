@@ -15,6 +15,7 @@ from typing import Final
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, BasicTextSRStorage
 
+from dicom_io.clinical_header import PATIENT_AND_STUDY
 from dicom_io.content_items import code, descendants, items, name, references, references_by_series, text
 from dicom_io.report import SUMMARY
 from dicom_io.report_reading import parse
@@ -75,15 +76,7 @@ _VALUED: Final = (
 )
 # Type 2 (PS3.3 C.7.1.1, C.7.2.1, C.17.1, C.17.2)
 _PRESENT: Final = (
-    "PatientName",
-    "PatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "StudyDate",
-    "StudyTime",
-    "ReferringPhysicianName",
-    "StudyID",
-    "AccessionNumber",
+    *PATIENT_AND_STUDY,
     "ReferencedPerformedProcedureStepSequence",
     "PerformedProcedureCodeSequence",
 )

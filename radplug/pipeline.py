@@ -61,7 +61,7 @@ class Policy:
 
 class Store(Protocol):
     def digest(self, data_set: bytes) -> str: ...
-    def keep(self, header: bytes, data_set: bytes, at: datetime) -> StoredFile: ...
+    def keep(self, header: bytes, data_set: bytes, sha256: str, at: datetime) -> StoredFile: ...
     def discard(self, stored: StoredFile) -> None: ...
 
 
@@ -161,10 +161,11 @@ def receive(house: House, instance: Instance, header: bytes, data_set: bytes, ca
     Raises:
         NoSpace: the disk is below the watermark.
     """
-    if house.receiving.knows(instance, house.store.digest(data_set)):
+    sha256 = house.store.digest(data_set)
+    if house.receiving.knows(instance, sha256):
         return Received.DUPLICATE
     now = house.now()
-    stored = house.store.keep(header, data_set, now)
+    stored = house.store.keep(header, data_set, sha256, now)
     received = Received.DUPLICATE
     try:
         received = house.receiving.add(instance, stored, calling_ae, now, house.policy.patience)

@@ -40,8 +40,8 @@ class StudyStore:
                 f"{free >> 20} MiB are free, {self._watermark >> 20} MiB must stay free; make room on the disk"
             )
 
-    def keep(self, header: bytes, data_set: bytes, at: datetime) -> StoredFile:
-        """Write an instance so that it survives a power cut once this returns.
+    def keep(self, header: bytes, data_set: bytes, sha256: str, at: datetime) -> StoredFile:
+        """Write an instance, whose digest is `sha256`, so that it survives a power cut once this returns.
 
         Raises:
             NoSpace: the disk is below the watermark, or full.
@@ -50,7 +50,7 @@ class StudyStore:
         file_id = uuid.uuid4().hex
         file = Path("studies") / at.strftime("%Y-%m-%d") / f"{file_id}.dcm"
         write_durably(self.root / file, header, data_set)
-        return StoredFile(file_id, str(file), self.digest(data_set), len(header) + len(data_set))
+        return StoredFile(file_id, str(file), sha256, len(header) + len(data_set))
 
     def discard(self, stored: StoredFile) -> None:
         (self.root / stored.file).unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """How weights move: hidden matrices by Muon, everything else by AdamW, at rates that rise and then fall together.
 
 Muon (Jordan et al. 2024; torch.optim.Muon) makes every direction of a matrix's step equally long. On the phantoms it
-learnt to see in a third of the steps that AdamW needs.
+named 0.83 of the findings right after 3,200 of them, where AdamW named 0.78 (one run each).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Before it writes, the model learns to see: the vision tower names a phantom's findings, and nothing is decoded.
 
-A phantom costs a tenth of what a report on it costs, so the tower sees many more of them than it could by writing.
+A phantom that is only looked at costs less than a third of one that is written on, so the tower sees many more.
 """
 
 from __future__ import annotations
