@@ -45,7 +45,7 @@ class Recipe:
     workers: int = 1
     trial_every: float = 900.0  # seconds between two trials on held-out phantoms
     trial_count: int = 96
-    compiled: bool = True  # minutes at the start, and a third of the time afterwards
+    compiled: bool = True  # a minute at the start, about a fifth less afterwards
 
 
 class Lessons(Dataset[tuple[Example, NDArray[np.int64]]]):
