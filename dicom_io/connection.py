@@ -9,7 +9,8 @@ import logging
 import socket
 import time
 from contextlib import suppress
-from typing import Final, cast
+from queue import Queue
+from typing import Any, Final, cast
 
 from pynetdicom import evt
 from pynetdicom.association import Association
@@ -80,7 +81,8 @@ def _ended(event: evt.Event, connection: socket.socket) -> None:
     """
     connection.close()
     if event.assoc.is_acceptor and event.assoc.requestor.primitive is None:
-        event.assoc.dul.to_user_queue.put(None)  # type: ignore[arg-type] # as if the time were up
+        answers: Queue[Any] = event.assoc.dul.to_user_queue
+        answers.put(None)  # as if the time were up
 
 
 def hang_up(association: Association) -> None:

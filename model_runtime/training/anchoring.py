@@ -12,7 +12,7 @@ from model_runtime.findings import CHOICES, Facts, is_positive
 from model_runtime.wording import FINDINGS, IMPRESSION, Sentence, absence, compose
 
 _HOW_MANY = ((0, 1, 2, 3, 4), (40, 30, 16, 9, 5))  # anchors in a report, and weights
-_CONTRARY = 0.06  # of reports follow an anchor that the image contradicts
+_CONTRARY = 0.1  # of reports follow an anchor that the image contradicts
 _DENIAL = 0.12  # of reports have an anchor that denies, truly, what a report would not mention
 _FOREIGN = 0.08  # of reports have an anchor that says nothing of any finding
 _FRAGMENT = 0.25  # of the other anchors are a part of a sentence

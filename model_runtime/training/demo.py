@@ -8,7 +8,7 @@ import math
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,11 @@ class Recipe:
     trial_every: float = 900.0  # seconds between two trials on held-out phantoms
     trial_count: int = 96
     compiled: bool = True  # a minute at the start, about a fifth less afterwards
+
+    def command(self) -> str:
+        """What trains by this recipe."""
+        changed = [(f.name, getattr(self, f.name)) for f in fields(self) if getattr(self, f.name) != f.default]
+        return " ".join(["radplug train demo", *(f"--{name.replace('_', '-')} {value}" for name, value in changed)])
 
 
 class Lessons(Dataset[tuple[Example, NDArray[np.int64]]]):
@@ -116,11 +121,12 @@ def train(recipe: Recipe, out: Path, device: torch.device) -> None:
             losses.clear()
         if elapsed - tried > recipe.trial_every:
             tried = elapsed
-            _try(in_memory(averaged, tokenizer, card({})), recipe, device)
             save(in_memory(_copy(averaged), tokenizer, card({"steps": step + 1})), out)
+            _try(in_memory(averaged, tokenizer, card({})), recipe, device)
     facts: dict[str, str | int | float] = {
         "data": "synthetic phantoms with generated reports; no patient, no download",
-        "command": "python -m model_runtime.training.demo",
+        "command": recipe.command(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU",
         "seed": recipe.seed,
         "batch": f"{recipe.batch} phantoms, {recipe.reports} reports on each",
         "steps": step + 1,
@@ -171,10 +177,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ("reports", int),
         ("workers", int),
         ("seed", int),
+        ("trial_every", float),
+        ("trial_count", int),
     ):
-        parser.add_argument(f"--{name}", type=kind, default=getattr(Recipe(), name))
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=getattr(Recipe(), name))
     parser.add_argument("--start", type=Path, help="a checkpoint to go on from, instead of random weights")
-    parser.add_argument("--trial-count", type=int, default=Recipe().trial_count, help="held-out phantoms in a trial")
     options = vars(parser.parse_args(arguments))
     out = options.pop("out")
     train(Recipe(**options), out, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
