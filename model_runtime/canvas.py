@@ -3,14 +3,15 @@
     FINDINGS:  [gap ........][anchor][gap ......]  IMPRESSION:  [gap .....]  end end
     fixed      free          fixed   free          fixed        free         fixed
 
-Sections are read off by position, so the report's structure is right by construction.
+Sections are read off by position, so the report's structure is right by construction. A report that is longer than one
+canvas is laid on several, whole sections on each.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from model_runtime.errors import AnchorDoesNotFit, AnchorRefused
@@ -51,6 +52,7 @@ class Template:
     sections: tuple[Section, ...]
     modalities: frozenset[str] = frozenset()
     body_parts: frozenset[str] = frozenset()
+    procedures: frozenset[tuple[str, str]] = frozenset()  # procedure codes: value, coding scheme designator
 
     def section(self, name: str) -> Section:
         """Raises AnchorRefused where the template has no such section."""
@@ -63,10 +65,11 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """A dictated phrase: stands in the report byte for byte, in the order given within its section."""
+    """A phrase that stands in the report byte for byte, in the order given within its section."""
 
-    section: str
+    section: str  # "" where the radiologist named none: see placement
     text: str
+    accepted: bool = False  # the model's own words, which the radiologist has let stand; else dictated
 
 
 class Kind(StrEnum):
@@ -106,11 +109,42 @@ class Layout:
         return tuple(p for p in self.pieces if p.kind is Kind.GAP and p.section == section)
 
 
-def lay(template: Template, anchors: Sequence[Anchor], *, encode: Encode, canvas_length: int, end_id: int) -> Layout:
+def pages(template: Template, *, encode: Encode, canvas_length: int) -> tuple[Template, ...]:
+    """The template in as few parts as fit a canvas each, sections whole and in order.
+
+    Raises AnchorDoesNotFit where a section by itself is longer than the canvas.
+    """
+    parts: list[list[Section]] = [[]]
+    room = canvas_length - 1  # at least one end token
+    for section in template.sections:
+        tokens = len(encode(_spaced(section.heading))) + section.tokens
+        if tokens >= canvas_length:
+            raise AnchorDoesNotFit(
+                f"section {section.name} of template {template.name} needs {tokens + 1} tokens with its heading, the "
+                f"canvas has {canvas_length}; shorten its slot"
+            )
+        if tokens > room:
+            parts.append([])
+            room = canvas_length - 1
+        parts[-1].append(section)
+        room -= tokens
+    return tuple(replace(template, sections=tuple(part)) for part in parts)
+
+
+def lay(
+    template: Template,
+    anchors: Sequence[Anchor],
+    *,
+    encode: Encode,
+    canvas_length: int,
+    end_id: int,
+    needs: Mapping[str, Sequence[int]] | None = None,
+) -> Layout:
     """Lay headings, anchors and gaps on a canvas of `canvas_length` tokens; what is behind the report is `end_id`.
 
-    Anchors are encoded with a leading space, so that seams fall on token borders. What a section's slot
-    has left is shared evenly by the gaps before, between and after its anchors.
+    Anchors are encoded with a leading space, so that seams fall on token borders. What a section's slot has left is
+    shared evenly by the gaps before, between and after its anchors, but for gaps that need more: `needs` has, for each
+    gap of a section, the tokens of the text that it is to hold. Needs that are too many together are disregarded.
 
     Raises:
         AnchorRefused: an anchor without text, with characters that no report can carry, for a section that
@@ -131,7 +165,8 @@ def lay(template: Template, anchors: Sequence[Anchor], *, encode: Encode, canvas
     for section in template.sections:
         put(Kind.HEADING, section.name, encode(_spaced(section.heading)), section.heading)
         said = [(a.text, encode(_spaced(a.text))) for a in anchors if a.section == section.name]
-        for gap, phrase in zip(_shares(section, [len(t) for _, t in said]), [*said, None], strict=True):
+        wanted = (needs or {}).get(section.name, ())
+        for gap, phrase in zip(_shares(section, [len(t) for _, t in said], wanted), [*said, None], strict=True):
             put(Kind.GAP, section.name, [FREE] * gap)
             if phrase is not None:
                 put(Kind.ANCHOR, section.name, phrase[1], phrase[0])
@@ -158,7 +193,7 @@ def _spaced(text: str) -> str:
     return " " + text
 
 
-def _shares(section: Section, anchor_lengths: Sequence[int]) -> list[int]:
+def _shares(section: Section, anchor_lengths: Sequence[int], needs: Sequence[int]) -> list[int]:
     """Tokens for each gap of a section: before, between and after its anchors."""
     left, gaps = section.tokens - sum(anchor_lengths), len(anchor_lengths) + 1
     if left < gaps * SMALLEST_GAP:
@@ -166,5 +201,20 @@ def _shares(section: Section, anchor_lengths: Sequence[int]) -> list[int]:
             f"section {section.name}: {len(anchor_lengths)} dictated phrases take {sum(anchor_lengths)} of "
             f"{section.tokens} tokens, {gaps * SMALLEST_GAP} must stay free; shorten them or use another section"
         )
-    share, rest = divmod(left, gaps)
-    return [share + (k < rest) for k in range(gaps)]
+    least = [max(need, SMALLEST_GAP) for need in needs] if len(needs) == gaps else [0] * gaps
+    if sum(least) > left:
+        least = [0] * gaps
+    return _levelled(least, left)
+
+
+def _levelled(least: Sequence[int], total: int) -> list[int]:
+    """`total` shared evenly, but each share at least its `least`; what remains goes to the first ones."""
+    fixed: set[int] = set()
+    while True:
+        loose = [k for k in range(len(least)) if k not in fixed]
+        share, rest = divmod(total - sum(least[k] for k in fixed), max(len(loose), 1))
+        greedy = {k for k in loose if least[k] > share}
+        if not greedy:
+            shares = {k: share + (n < rest) for n, k in enumerate(loose)}
+            return [shares.get(k, least[k]) for k in range(len(least))]
+        fixed |= greedy
