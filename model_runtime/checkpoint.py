@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,12 @@ from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoTokenizer, DiffusionGemmaForBlockDiffusion, PreTrainedTokenizerBase
+from transformers import (
+    AutoTokenizer,
+    DiffusionGemmaForBlockDiffusion,
+    Gemma4ForConditionalGeneration,
+    PreTrainedTokenizerBase,
+)
 from transformers.models.gemma4.image_processing_pil_gemma4 import Gemma4ImageProcessorPil
 
 from model_runtime import model_card
@@ -20,17 +26,22 @@ from model_runtime.errors import DraftingError, UnusableCheckpoint
 from model_runtime.model_card import ModelCard
 
 Device = Literal["auto", "cpu", "cuda"]
+Architecture = Literal["diffusion_gemma", "gemma4"]  # as config.json names them
 
 _WEIGHTS, _SHARDS = "model.safetensors", "model.safetensors.index.json"
 _NEEDED = ("config.json", "tokenizer.json", "tokenizer_config.json", "preprocessor_config.json", model_card.FILE_NAME)
 _OPTIONAL = ("generation_config.json", "special_tokens_map.json", "chat_template.jinja", "processor_config.json")
+_CLASSES: dict[str, Any] = {
+    "diffusion_gemma": DiffusionGemmaForBlockDiffusion,
+    "gemma4": Gemma4ForConditionalGeneration,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
     """A model ready to draft, and what it was loaded from."""
 
-    model: Any  # DiffusionGemmaForBlockDiffusion; its annotations do not say what its calls return
+    model: Any  # of the architecture's class, whose annotations do not say what its calls return
     tokenizer: PreTrainedTokenizerBase
     image_processor: Gemma4ImageProcessorPil
     codec: TextCodec
@@ -38,7 +49,13 @@ class LoadedModel:
     fingerprint: str
 
     @property
+    def architecture(self) -> Architecture:
+        name: Architecture = self.model.config.model_type
+        return name
+
+    @property
     def canvas_length(self) -> int:
+        """Of a diffusion model; one that writes from left to right has no canvas."""
         return int(self.model.config.canvas_length)
 
     @property
@@ -51,23 +68,29 @@ class LoadedModel:
         return torch.device(self.model.device)
 
 
-def load(directory: Path, device: Device = "auto", dtype: torch.dtype | None = None) -> LoadedModel:
-    """Load a checkpoint; nothing is downloaded and no pickle is read.
+def load(
+    directory: Path,
+    device: Device = "auto",
+    dtype: torch.dtype | None = None,
+    *,
+    architectures: Collection[Architecture] = ("diffusion_gemma",),
+) -> LoadedModel:
+    """Load a checkpoint of one of the architectures; nothing is downloaded and no pickle is read.
 
     `dtype` is by default float32 on a CPU and bfloat16 on a GPU, whatever the weights are stored in.
 
     Raises:
-        UnusableCheckpoint: a piece is missing or broken, or the weights are not this architecture's.
+        UnusableCheckpoint: a piece is missing or broken, or the weights are another architecture's.
         DraftingError: a GPU is asked for and there is none.
     """
     directory = Path(directory)
-    files = _files(directory)
+    files, architecture = _files(directory), _architecture(directory, architectures)
     card = ModelCard.read(directory)
     place = _place(device)
     try:
         tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
         image_processor = Gemma4ImageProcessorPil.from_pretrained(directory, local_files_only=True)
-        result: Any = DiffusionGemmaForBlockDiffusion.from_pretrained(
+        result = _CLASSES[architecture].from_pretrained(
             directory,
             local_files_only=True,
             use_safetensors=True,
@@ -104,17 +127,21 @@ def _sha256(path: Path) -> str:
 
 
 def _files(directory: Path) -> list[Path]:
-    """Every file that decides what is drafted; raises UnusableCheckpoint where one is missing or is another model's."""
+    """Every file that decides what is drafted; raises UnusableCheckpoint where one is missing."""
     if not directory.is_dir():
         raise UnusableCheckpoint(f"{directory} is not a directory; name the directory of a checkpoint")
     weights = _weights(directory)
     if missing := [name for name in (*_NEEDED, *weights) if not (directory / name).is_file()]:
         raise UnusableCheckpoint(f"{directory} lacks {', '.join(missing)}; copy the whole checkpoint")
-    architecture = _json(directory / "config.json").get("model_type")
-    if architecture != "diffusion_gemma":
-        raise UnusableCheckpoint(f"{directory} holds a {architecture} model; diffusion_gemma is wanted")
     extras = [name for name in (_SHARDS, *_OPTIONAL) if (directory / name).is_file()]
     return [directory / name for name in {*_NEEDED, *weights, *extras}]
+
+
+def _architecture(directory: Path, wanted: Collection[Architecture]) -> str:
+    found = str(_json(directory / "config.json").get("model_type"))
+    if found not in wanted:
+        raise UnusableCheckpoint(f"{directory} holds a {found} model; {' or '.join(wanted)} is wanted")
+    return found
 
 
 def _weights(directory: Path) -> list[str]:
