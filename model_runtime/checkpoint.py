@@ -27,6 +27,7 @@ from model_runtime.model_card import ModelCard
 
 Device = Literal["auto", "cpu", "cuda"]
 Architecture = Literal["diffusion_gemma", "gemma4"]  # as config.json names them
+_DIFFUSION: tuple[Architecture, ...] = ("diffusion_gemma",)
 
 _WEIGHTS, _SHARDS = "model.safetensors", "model.safetensors.index.json"
 _NEEDED = ("config.json", "tokenizer.json", "tokenizer_config.json", "preprocessor_config.json", model_card.FILE_NAME)
@@ -73,7 +74,7 @@ def load(
     device: Device = "auto",
     dtype: torch.dtype | None = None,
     *,
-    architectures: Collection[Architecture] = ("diffusion_gemma",),
+    architectures: Collection[Architecture] = _DIFFUSION,
 ) -> LoadedModel:
     """Load a checkpoint of one of the architectures; nothing is downloaded and no pickle is read.
 
