@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from transformers.utils import logging as transformers_logging
 
+from hl7.orders import Order
 from model_runtime.canvas import Anchor, Template
 from model_runtime.draft_text import DraftText
 from model_runtime.drafter import Drafter
@@ -63,7 +64,7 @@ class Draftsman:
         identity = self._drafter.identity(self._seed)
         return f"{identity.name} {identity.version} on {identity.device}"
 
-    def plan(self, case: Case, instances: Sequence[KeptInstance]) -> Plan:
+    def plan(self, case: Case, instances: Sequence[KeptInstance], order: Order | None) -> Plan:
         """What the study is drafted as. Raises NotDraftable where the model was not made for it."""
         images = [kept.instance for kept in instances if kept.instance.is_image]
         if not images:
@@ -73,7 +74,8 @@ class Draftsman:
         not_covered = self._card.covers(case.modality, part)
         if not_covered:
             raise NotDraftable(not_covered)
-        template = choose(self._templates, case.modality, part)
+        codes = (*([order.procedure_code] if order else []), *(i.procedure_code for i in images))
+        template = choose(self._templates, [(value, scheme) for value, scheme, _ in codes], case.modality, part)
         if template is None:
             raise NotDraftable(
                 f"no report template is for {case.modality} of {part or 'an unnamed body part'}; add one"

@@ -101,7 +101,7 @@ class Audit(Protocol):
 
 
 class Draftsman(Protocol):
-    def plan(self, case: Case, instances: Sequence[KeptInstance]) -> Plan:
+    def plan(self, case: Case, instances: Sequence[KeptInstance], order: Order | None) -> Plan:
         """Raises NotDraftable where the model was not made for such a study."""
 
     def draft(self, plan: Plan, images: Sequence[KeyImage], said: Sequence[Dictation]) -> DraftText:
@@ -220,7 +220,7 @@ def draft(house: House, case_id: str, owner: str) -> None:
 def _draft(house: House, case: Case, started: datetime) -> tuple[Draft, list[tuple[str, Document]]]:
     instances = house.drafting.instances(case.id)
     order, said, version = house.drafting.order(case), house.drafting.dictations(case), case.version + 1
-    plan = house.draftsman.plan(case, instances)
+    plan = house.draftsman.plan(case, instances, order)
     images = house.key_images.render(case, version, plan, instances)
     rendered = house.now()
     text = house.draftsman.draft(plan, images, said)

@@ -23,6 +23,7 @@ from radplug.records.stations import Stations
 from radplug.records.viewing import Viewing
 from radplug.settings import Settings
 from radplug.study_store import StudyStore, make_private
+from radplug.templates import TemplateFile, read_all
 
 if TYPE_CHECKING:
     from radplug.destinations import Destinations
@@ -102,6 +103,10 @@ class House:
     def checkpoint(self) -> Path:
         return self.settings.model.checkpoint or DEMO_CHECKPOINT
 
+    @cached_property
+    def templates(self) -> tuple[TemplateFile, ...]:
+        return read_all(self.settings.drafting.templates)
+
     def holding(self, lease: Lease) -> AbstractContextManager[None]:
         return lease_keeper.holding(self.drafting, lease, self.policy.lease, PAUSE_AFTER_FAILURE, self.now)
 
@@ -114,11 +119,10 @@ class House:
     @cached_property
     def draftsman(self) -> Draftsman:
         from radplug.draftsman import Draftsman
-        from radplug.templates import read_all
 
         return Draftsman(
             self.checkpoint,
-            read_all(self.settings.drafting.templates),
+            [file.template for file in self.templates],
             self.store.root,
             device=self.settings.model.device,
             threads=self.settings.model.threads,

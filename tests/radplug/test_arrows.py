@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "radplug.domain": WORD_FILES,
     "radplug.pipeline": {"radplug.domain", *WORD_FILES},
     "radplug.settings": set(),
+    "radplug.adapter_rules": {"radplug.settings"},
     "radplug.findings": set(),
     "radplug.anchors": set(),
     "radplug.body_part": set(),
@@ -41,7 +42,10 @@ MAY_IMPORT = {
     "radplug.templates": {"model_runtime.canvas"},
     # one adapter for each trade: the domain's words on one side, a ground floor on the other
     "radplug.key_images": {"radplug.domain", "radplug.study_store", "dicom_io"},
-    "radplug.draftsman": {"radplug.domain", "radplug.body_part", "radplug.templates", "model_runtime"},
+    "radplug.draftsman": {
+        *("radplug.domain", "radplug.body_part", "radplug.templates"),
+        *("hl7.orders", "model_runtime"),
+    },
     "radplug.documents": {
         *("radplug", "radplug.domain", "radplug.records", "radplug.settings", "radplug.study_store"),
         *("dicom_io", "hl7", "model_runtime.draft_text"),

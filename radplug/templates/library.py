@@ -1,0 +1,49 @@
+"""All templates of an installation: the site's, then ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from model_runtime.canvas import Template
+from radplug.templates.lines import line_of
+from radplug.templates.reading import BadTemplate, read
+
+OURS = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateFile:
+    """A template and where it was read from."""
+
+    path: Path
+    template: Template
+
+    @property
+    def ours(self) -> bool:
+        return self.path.parent == OURS
+
+
+def read_all(site: Path | None) -> tuple[TemplateFile, ...]:
+    """The templates in the directory `site`, then ours, by file name; the site's replace ours of the same name.
+
+    Raises:
+        BadTemplate: the directory is not there, or files cannot be used: all of them are named.
+    """
+    if site is not None and not site.is_dir():
+        raise BadTemplate(f"{site}: there is no such directory; mend drafting.templates")
+    found: dict[str, TemplateFile] = {}
+    faults: list[str] = []
+    for path in [*(sorted(site.glob("*.toml")) if site else ()), *sorted(OURS.glob("*.toml"))]:
+        try:
+            one = TemplateFile(path, read(path))
+        except BadTemplate as error:
+            faults.append(str(error))
+            continue
+        first = found.setdefault(one.template.name, one)
+        if first.ours == one.ours and first is not one:
+            line = line_of(path.read_text(encoding="utf-8"), ("name",))
+            faults.append(f"{path}, line {line}: name: {first.path} has it already; give each template its own")
+    if faults:
+        raise BadTemplate("\n".join(faults))
+    return tuple(found.values())
