@@ -20,6 +20,7 @@ from radplug.domain import Dictation, UnknownCase
 from radplug.records.database import WrongSchema
 from radplug.settings import SettingsError
 from radplug.supervisor import StationFailed
+from radplug.templates import BadTemplate, TemplateFile, read
 from radplug.wiring import House
 
 app = typer.Typer(
@@ -60,6 +61,7 @@ def up(context: typer.Context) -> None:
     # what no restart of a station would mend is said before any is started
     house.settings.listener.callers  # noqa: B018
     ModelCard.read(house.checkpoint)
+    house.templates  # noqa: B018
     house.database.migrate()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -206,6 +208,22 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
     raise typer.Exit(0 if all(finding.well for finding in findings) else 1)
 
 
+@app.command(rich_help_panel="Setting up")
+def templates(
+    context: typer.Context,
+    check: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Read this file alone, and say what is wrong with it.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """The report templates in the order in which they are asked, the site's own first."""
+    if check:
+        found: tuple[TemplateFile, ...] = (TemplateFile(check, read(check)),)
+    else:
+        found = _house(context, "cli", check_schema=False).templates
+    show.templates(out, found, as_json)
+
+
 @app.command("settings", rich_help_panel="Setting up")
 def print_settings() -> None:
     """Print a settings file with every setting at its default."""
@@ -270,7 +288,7 @@ def main() -> None:
     os.umask(0o077)  # what the stations write is for their own user alone
     try:
         app()
-    except (SettingsError, WrongSchema, UnknownCase, UnusableCheckpoint, StationFailed) as error:
+    except (SettingsError, WrongSchema, UnknownCase, UnusableCheckpoint, BadTemplate, StationFailed) as error:
         err.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
 

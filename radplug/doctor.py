@@ -18,6 +18,7 @@ from radplug.embedded_redis import NoRedis, find_server
 from radplug.findings import Finding
 from radplug.records.database import WrongSchema
 from radplug.settings import SettingsError
+from radplug.templates import BadTemplate
 from radplug.wiring import House
 
 WAIT = 5.0  # seconds for a peer's answer
@@ -33,6 +34,7 @@ def examine(house: House) -> list[Finding]:
         _listener,
         _stations,
         _checkpoint,
+        _templates,
         _gpu,
         _pacs,
         _reporting,
@@ -144,6 +146,16 @@ def _checkpoint(house: House) -> Iterator[Finding]:
         yield Finding("checkpoint", False, f"{house.checkpoint} holds no model; set model.checkpoint")
         return
     yield Finding("checkpoint", True, f"{card.name} {card.version}: {card.purpose}")
+
+
+def _templates(house: House) -> Iterator[Finding]:
+    try:
+        found = house.templates
+    except BadTemplate as error:
+        yield from (Finding("template", False, fault) for fault in str(error).splitlines())
+    else:
+        text = f"{len(found)}, {sum(not file.ours for file in found)} of them the site's own"
+        yield Finding("templates", True, text)
 
 
 def _gpu(house: House) -> Iterator[Finding]:
