@@ -4,7 +4,8 @@ DraftingError
 ├── AnchorDoesNotFit   the canvas has no room for what was dictated
 ├── AnchorRefused      the phrase cannot be laid on a canvas at all (empty, or its section is not in the template)
 ├── AnchorMoved        a draft in which an anchor is not where and what it was: never shown
-└── UnusableCheckpoint a directory that is not a whole, loadable checkpoint
+├── UnusableCheckpoint a directory that is not a whole, loadable checkpoint
+└── UnusableAdapter    a directory that is not a LoRA adapter for this checkpoint
 """
 
 
@@ -26,3 +27,7 @@ class AnchorMoved(DraftingError):
 
 class UnusableCheckpoint(DraftingError):
     """The directory lacks something that a checkpoint must have."""
+
+
+class UnusableAdapter(DraftingError):
+    """The directory is not an adapter, or not one for these base weights."""
