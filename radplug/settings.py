@@ -14,6 +14,7 @@ AeTitle = Annotated[
 ]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
+CodeString = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, min_length=1)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9_.-]+$")]
 
 
@@ -88,6 +89,22 @@ class ModelSettings(Section):
         1, ge=0, description="CPU threads for the model; 0: as many as there are cores, if all are idle"
     )
     seed: int = Field(0, ge=0, description="seed of the denoising; the same inputs and seed give the same draft")
+
+
+class ProcedureCode(Section):
+    value: str = Field(min_length=1, description="Code Value (0008,0100), or OBR-4.1 of the order")
+    scheme: str = Field(min_length=1, description="Coding Scheme Designator (0008,0102), or OBR-4.3")
+
+
+class AdapterSettings(Section):
+    """A LoRA adapter and its cases; `[[adapter]]`, none or several: the first that a case fits drafts it, or none."""
+
+    directory: Path | None = Field(None, description="directory of the adapter; left out: these cases go without one")
+    modalities: tuple[CodeString, ...] = Field((), description="modalities that it is for; empty: any")
+    body_parts: tuple[CodeString, ...] = Field((), description="body parts that it is for; empty: any")
+    procedures: tuple[ProcedureCode, ...] = Field(
+        (), description='procedure codes that it is for, [{ value = "CTCH", scheme = "99LOCAL" }]; empty: any'
+    )
 
 
 class DraftingSettings(Section):
@@ -175,6 +192,7 @@ class Settings(BaseSettings):
     delivery: DeliverySettings = DeliverySettings()
     device: DeviceSettings = DeviceSettings()
     log: LogSettings = LogSettings()
+    adapter: tuple[AdapterSettings, ...] = ()
     pacs: tuple[PacsDestination, ...] = ()
     reporting: tuple[ReportingDestination, ...] = ()
 
@@ -223,6 +241,7 @@ def load(file: Path | None) -> Settings:
 
 SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     *((name, info.annotation) for name, info in Settings.model_fields.items() if isinstance(info.annotation, type)),
+    ("adapter", AdapterSettings),
     ("pacs", PacsDestination),
     ("reporting", ReportingDestination),
 )
@@ -233,12 +252,12 @@ def reference() -> str:
     samples: dict[str, Any] = {"name": "main", "host": "192.0.2.10", "port": 104, "ae_title": "PACS"}
     lines = ["# radplug's settings: every one, at its default. Made by `radplug settings`."]
     for name, section in SECTIONS:
-        many = name in ("pacs", "reporting")
+        many = name in ("adapter", "pacs", "reporting")
         lines += ["", f"# {(section.__doc__ or '').strip()}", f"# [[{name}]]" if many else f"[{name}]"]
         for key, info in section.model_fields.items():
             value = samples.get(key) if info.is_required() else info.default
-            setting = f"{key} = {_toml(value)}" if value is not None else f'# {key} = ""'
-            lines.append(f"{'# ' if many else ''}{setting}  # {info.description}")
+            setting = f"{key} = {_toml('' if value is None else value)}"
+            lines.append(f"{'# ' if many or value is None else ''}{setting}  # {info.description}")
     return "\n".join(lines) + "\n"
 
 
