@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -101,7 +101,7 @@ class _Section(_Strict):
         words, tokens = len(normal.split()), info.data.get("tokens", CANVAS)
         if words > tokens:
             raise _wrong(f"has {words} words and does not fit the section's slot of {tokens} tokens")
-        return normal
+        return normal.strip()
 
 
 class _Template(_Strict):
@@ -159,7 +159,7 @@ def _said_twice(raw: _Template) -> Iterator[Fault]:
             seen.add(value)
 
 
-def _bad(file: Path, text: str, faults: Iterator[Fault] | Sequence[Fault]) -> BadTemplate:
+def _bad(file: Path, text: str, faults: Iterable[Fault]) -> BadTemplate:
     found = sorted((line_of(text, path), _words(path), reason) for path, reason in faults)
     return BadTemplate("\n".join(f"{file}, line {line}: {key}: {reason}" for line, key, reason in found))
 

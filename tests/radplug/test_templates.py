@@ -253,7 +253,7 @@ def test_a_good_file_is_read_whole(tmp_path: Path) -> None:
         name="angiogram",
         title=Code("18748-4", "LN", "Diagnostic Imaging Report"),
         sections=(
-            Section("FINDINGS", "FINDINGS:", Code("59776-5", "LN", "Findings"), 150, 'heading = "no key, but text"\n'),
+            Section("FINDINGS", "FINDINGS:", Code("59776-5", "LN", "Findings"), 150, 'heading = "no key, but text"'),
             Section("IMPRESSION", "IMPRESSION:", Code("19005-8", "LN", "Impressions"), 80, required=False),
         ),
         modalities=frozenset({"XA"}),
