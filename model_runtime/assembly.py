@@ -31,19 +31,27 @@ def assemble(
             name=section.name,
             heading=section.heading,
             code=section.code,
-            spans=tuple(_spans([p for p in layout.pieces if p.section == section.name], canvas)),
+            spans=tuple(
+                _spans(
+                    [p for p in layout.pieces if p.section == section.name],
+                    [Author.ACCEPTED if a.accepted else Author.ANCHOR for a in anchors if a.section == section.name],
+                    canvas,
+                )
+            ),
         )
         for section in template.sections
     )
     for section in sections:
-        said = [span.text.encode() for span in section.spans if span.kind is Author.ANCHOR]
+        said = [span.text.encode() for span in section.spans if span.kind is not Author.MODEL]
         if said != [anchor.text.encode() for anchor in anchors if anchor.section == section.name]:
             raise AnchorMoved(f"section {section.name} does not hold its anchors as dictated; nothing is shown")
     return sections
 
 
-def _spans(section: Sequence[Piece], canvas: Sequence[Token]) -> list[Span]:
+def _spans(section: Sequence[Piece], authors: Sequence[Author], canvas: Sequence[Token]) -> list[Span]:
+    """`authors` are those of the section's anchors, in order."""
     spans: list[Span] = []
+    author = iter(authors)
     for piece in section:
         if piece.kind is Kind.GAP:
             written = _trimmed([t for t in canvas[piece.start : piece.stop] if t[0]], left=not spans)
@@ -54,7 +62,7 @@ def _spans(section: Sequence[Piece], canvas: Sequence[Token]) -> list[Span]:
                 spans.append(Span(before.text + " ", Author.MODEL, before.confidence))
             elif spans:
                 spans.append(Span(" ", Author.MODEL))
-            spans.append(Span(piece.text, Author.ANCHOR))
+            spans.append(Span(piece.text, next(author, Author.ANCHOR)))
     return spans
 
 

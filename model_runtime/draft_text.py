@@ -14,6 +14,7 @@ from model_runtime.model_card import Sampler
 class Author(StrEnum):
     MODEL = "model"
     ANCHOR = "anchor"  # the radiologist's own words
+    ACCEPTED = "accepted"  # the model's words, which the radiologist has let stand
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ DraftingError
 ├── AnchorDoesNotFit   the canvas has no room for what was dictated
 ├── AnchorRefused      the phrase cannot be laid on a canvas at all (empty, or its section is not in the template)
 ├── AnchorMoved        a draft in which an anchor is not where and what it was: never shown
+├── Cancelled          the draft was stopped, since a newer one is wanted
 ├── UnusableCheckpoint a directory that is not a whole, loadable checkpoint
 └── UnusableAdapter    a directory that is not a LoRA adapter for this checkpoint
 """
@@ -23,6 +24,10 @@ class AnchorRefused(DraftingError):
 
 class AnchorMoved(DraftingError):
     """After denoising, an anchor's token ids or bytes were not the dictated ones."""
+
+
+class Cancelled(DraftingError):
+    """The caller stopped the draft."""
 
 
 class UnusableCheckpoint(DraftingError):

@@ -1,34 +1,37 @@
-"""Denoising around what is fixed: layouts and prompt → canvases in which no clamped position moved.
+"""Denoising around what is fixed: layouts behind their prompts → canvases in which no clamped position moved.
 
-At every step the logits of a clamped position are made one-hot. Its argmax, its sample and its self-conditioning
-signal are then the fixed token, and its entropy is zero, so that the sampler accepts it first and never renoises it.
-The public `generate()` does the rest; it commits the argmax of these processed logits.
+Rows of a batch share the reading of the weights and nothing else: each has its own prompt, seed and number of steps,
+and leaves the batch when it is done. What a row becomes does not depend on who else is in it.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from threading import Event
 
 import torch
 from torch import Tensor
-from transformers import LogitsProcessor, LogitsProcessorList
-from transformers.generation.streamers import BaseStreamer
-from transformers.models.diffusion_gemma.generation_diffusion_gemma import (
-    DiffusionGemmaGenerationConfig,
-    EntropyBoundSamplerConfig,
-)
 
 from model_runtime.canvas import FREE, Layout
 from model_runtime.checkpoint import LoadedModel
-from model_runtime.errors import AnchorMoved
+from model_runtime.denoising_step import Clamp, Guess, accept, guess
+from model_runtime.errors import AnchorMoved, Cancelled, DraftingError
+from model_runtime.prefix import Prefix, PrefixRows
 
-OnStep = Callable[[list[list[int]]], None]  # the canvases after one step, a row for each layout
+OnStep = Callable[[int, int, list[int]], None]  # a job's index, its step from 1 on, its canvas
 
-# generate() draws from torch's global generator only, which one process can seed for one draft at a time.
-_one_at_a_time = threading.Lock()
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One canvas to be filled. `start` are the ids at its free positions to begin with, FREE where noise is wanted."""
+
+    prefix: Prefix
+    layout: Layout
+    seed: int
+    start: Sequence[int] | None = None  # as long as the layout's ids; None: noise everywhere
+    steps: int | None = None  # at most; None: the model card's
+    stop: Event | None = None  # set: the draft is no longer wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,94 +43,102 @@ class Filled:
     steps: int
 
 
-def infill(
-    loaded: LoadedModel,
-    inputs: Mapping[str, Tensor],
-    layouts: Sequence[Layout],
-    *,
-    seed: int,
-    on_step: OnStep | None = None,
-) -> list[Filled]:
-    """Fill the free positions of each layout; the same inputs, seed and versions give the same canvases.
+def infill(loaded: LoadedModel, jobs: Sequence[Job], *, on_step: OnStep | None = None) -> list[Filled | DraftingError]:
+    """Fill the free positions of each job's layout; the same job, versions and machine give the same canvas.
 
-    `inputs` are what `generate()` takes as prompt, one row for each layout. `on_step` cancels by raising; its
-    exception comes out of here.
-
-    Raises AnchorMoved where a clamped position does not hold its token.
+    In a job's place stands AnchorMoved where a clamped position does not hold its token, and Cancelled where its `stop`
+    was set, which is noticed within one step; the other jobs go on.
     """
-    model, device = loaded.model, loaded.device
-    clamp = torch.tensor([layout.ids for layout in layouts], device=device)  # (layouts, canvas length)
-    clamped = clamp != FREE
-    processor = ClampedLogits(clamp, loaded.codec.banned)
-    with _one_at_a_time, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        noise = torch.randint(loaded.vocabulary_size, clamp.shape, device=device)
-        output = model.generate(
-            **inputs,
-            decoder_input_ids=torch.where(clamped, clamp, noise),
-            # Built anew for each call: generate() appends its temperature to the list that it is given.
-            logits_processor=LogitsProcessorList([processor]),
-            generation_config=_generation_config(loaded, free=min(layout.free for layout in layouts)),
-            # Without one, generate() leaves alone what stands behind the first end token.
-            pad_token_id=None,
-            streamer=None if on_step is None else _Steps(on_step),
-        )
-    canvas = output.sequences[:, -clamp.shape[1] :]
-    if not torch.equal(canvas[clamped], clamp[clamped]):
-        raise AnchorMoved("a clamped position of the canvas holds another token than it was given; nothing is shown")
-    # A row that stopped early keeps its canvas while the others go on: its probabilities are those of its last step.
-    steps = torch.round(clamp.shape[1] / output.tokens_per_forward).int().tolist()
-    return [
-        Filled(tuple(canvas[row].tolist()), tuple(processor.confidence[n - 1][row].tolist()), n)
-        for row, n in enumerate(steps)
-    ]
+    rows = [_Row(loaded, number, job) for number, job in enumerate(jobs)]
+    done: dict[int, Filled | DraftingError] = {}
+    hint: Tensor | None = None
+    while rows:
+        prefixes = PrefixRows(loaded, [row.job.prefix for row in rows], loaded.canvas_length)
+        clamp = Clamp(torch.stack([row.clamp for row in rows]), loaded.codec.banned)
+        while not any(row.finished for row in rows):
+            hint = _step(loaded, prefixes, clamp, rows, hint)
+            if on_step:
+                for row in rows:
+                    on_step(row.number, row.steps, row.likeliest.tolist())
+        going = torch.tensor([not row.finished for row in rows], device=loaded.device)
+        done |= {row.number: row.result() for row in rows if row.finished}
+        rows = [row for row in rows if not row.finished]
+        hint = None if hint is None else hint[going]
+    return [done[number] for number in range(len(jobs))]
 
 
-class ClampedLogits(LogitsProcessor):
-    """One-hot logits at clamped positions; banned ids out of reach at the free ones.
+class _Row:
+    """A job under way."""
 
-    `confidence`: for each step, the probability of the likeliest token, (layouts, canvas length).
-    """
+    def __init__(self, loaded: LoadedModel, number: int, job: Job) -> None:
+        self.number, self.job = number, job
+        self._sampler = loaded.card.sampler
+        self._device = loaded.device
+        self._vocabulary = loaded.vocabulary_size
+        self._generator = torch.Generator().manual_seed(job.seed % 2**63)  # on the CPU: the same numbers everywhere
+        self._most_steps = job.steps or self._sampler.steps
+        self.clamp = torch.tensor(job.layout.ids, device=loaded.device)
+        start = self.clamp if job.start is None else torch.tensor(list(job.start), device=loaded.device)
+        start = torch.where(start == FREE, self.noise(), start)
+        self.canvas = torch.where(self.clamp == FREE, start, self.clamp)
+        self.likeliest, self._confidence = self.canvas, torch.ones_like(self.canvas, dtype=torch.float32)
+        self.steps, self._steady, self._full = 0, 0, not job.layout.free
 
-    def __init__(self, clamp: Tensor, banned: Sequence[int]) -> None:
-        self._rows, self._columns = (clamp != FREE).nonzero(as_tuple=True)
-        self._ids = clamp[self._rows, self._columns]
-        self._banned = torch.tensor(banned, dtype=torch.long, device=clamp.device)
-        self.confidence: list[Tensor] = []
+    def noise(self) -> Tensor:
+        ids = torch.randint(self._vocabulary, (len(self.job.layout.ids),), generator=self._generator)
+        return ids.to(self._device, non_blocking=True)
 
-    # The third parameter's name is how generate() finds it.
-    def __call__(self, input_ids: Tensor, scores: Tensor, cur_step: Tensor) -> Tensor:  # scores (layouts, canvas, ids)
-        scores = scores.index_fill(-1, self._banned, float("-inf"))
-        scores[self._rows, self._columns] = float("-inf")
-        scores[self._rows, self._columns, self._ids] = 0.0
-        self.confidence.append(scores.float().softmax(-1).amax(-1))
-        return scores
+    def chance(self) -> Tensor:
+        return torch.rand(len(self.job.layout.ids), generator=self._generator).to(self._device, non_blocking=True)
+
+    @property
+    def temperature(self) -> float:
+        """From the sampler's highest at the first step down towards its lowest."""
+        left = (self._most_steps - self.steps) / self._most_steps
+        return self._sampler.t_min + (self._sampler.t_max - self._sampler.t_min) * left
+
+    def take(self, likeliest: Tensor, confidence: Tensor, entropy: float, canvas: Tensor) -> None:
+        """What a step made of this row; `entropy` is the sum over the canvas, in nats."""
+        self._steady = self._steady + 1 if self.steps and torch.equal(likeliest, self.likeliest) else 0
+        self.likeliest, self._confidence, self.canvas = likeliest, confidence, canvas
+        self.steps += 1
+        # Clamped positions have no entropy: the mean is over the free ones.
+        sure = entropy / self.job.layout.free < self._sampler.confidence_threshold
+        steady = self._steady >= self._sampler.stability_threshold
+        self._full = (sure and steady) or self.steps == self._most_steps
+
+    @property
+    def finished(self) -> bool:
+        return self._full or self._unwanted
+
+    @property
+    def _unwanted(self) -> bool:
+        return self.job.stop is not None and self.job.stop.is_set()
+
+    def result(self) -> Filled | DraftingError:
+        if not self._full:
+            return Cancelled("the draft was stopped, since a newer one is wanted")
+        fixed = self.clamp != FREE
+        if not torch.equal(self.likeliest[fixed], self.clamp[fixed]):
+            return AnchorMoved(
+                "a clamped position of the canvas holds another token than it was given; nothing is shown"
+            )
+        return Filled(tuple(self.likeliest.tolist()), tuple(self._confidence.tolist()), self.steps)
 
 
-class _Steps(BaseStreamer):
-    def __init__(self, on_step: OnStep) -> None:
-        self._on_step = on_step
-
-    def put_draft(self, value: Tensor) -> None:
-        self._on_step(value.tolist())
-
-    def put(self, value: Tensor) -> None:
-        """The finished canvas, which infill returns."""
-
-    def end(self) -> None:
-        """Nothing is left to say."""
-
-
-def _generation_config(loaded: LoadedModel, free: int) -> DiffusionGemmaGenerationConfig:
-    sampler, length = loaded.card.sampler, loaded.canvas_length
-    settings: dict[str, Any] = {
-        "max_new_tokens": length,
-        "max_denoising_steps": sampler.steps,
-        "sampler_config": EntropyBoundSamplerConfig(entropy_bound=sampler.entropy_bound),
-        "t_min": sampler.t_min,
-        "t_max": sampler.t_max,
-        "stability_threshold": sampler.stability_threshold,
-        # The stop rule takes the mean entropy over the whole canvas, and clamped positions have none.
-        "confidence_threshold": sampler.confidence_threshold * max(free, 1) / length,
-    }
-    return DiffusionGemmaGenerationConfig(**settings)  # type: ignore[no-untyped-call]
+def _step(loaded: LoadedModel, prefixes: PrefixRows, clamp: Clamp, rows: Sequence[_Row], hint: Tensor | None) -> Tensor:
+    """Move every row by one step; the hint for the next."""
+    seen: Guess = guess(
+        loaded,
+        prefixes,
+        clamp,
+        canvas=torch.stack([row.canvas for row in rows]),
+        hint=hint,
+        temperature=torch.tensor([row.temperature for row in rows], device=loaded.device),
+        chance=torch.stack([row.chance() for row in rows]),
+    )
+    canvas = accept(seen, loaded.card.sampler.entropy_bound, torch.stack([row.noise() for row in rows]))
+    entropies = seen.entropy.sum(-1).tolist()
+    for k, row in enumerate(rows):
+        row.take(seen.likeliest[k], seen.confidence[k], entropies[k], canvas[k])
+    return seen.hint

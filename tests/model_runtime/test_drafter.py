@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from model_runtime import infill as infilling
 from model_runtime.canvas import Anchor, Template
 from model_runtime.checkpoint import LoadedModel, load
+from model_runtime.denoising_step import Clamp
 from model_runtime.draft_text import Author, DraftText
 from model_runtime.drafter import Drafter
 from model_runtime.errors import AnchorDoesNotFit, AnchorMoved, AnchorRefused
@@ -120,7 +120,7 @@ def test_a_required_section_that_came_out_empty_is_named(
 def test_a_moved_anchor_gives_no_draft(
     drafter: Drafter, image: NDArray[np.uint8], template: Template, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(infilling.ClampedLogits, "__call__", lambda self, input_ids, scores, cur_step: scores)
+    monkeypatch.setattr(Clamp, "__call__", lambda self, logits: logits)
     with pytest.raises(AnchorMoved):
         drafter.draft([image], template, ANCHORS, FACTS, seed=1)
 

@@ -1,18 +1,30 @@
-"""The traps of denoising around clamped positions, each on the real generate()."""
+"""The traps of denoising around clamped positions, and transformers' own generate() as oracle."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from threading import Event
 
+import numpy as np
 import pytest
 import torch
-from transformers import LogitsProcessorList
+from transformers import LogitsProcessor, LogitsProcessorList
+from transformers.generation.streamers import BaseStreamer
+from transformers.models.diffusion_gemma.generation_diffusion_gemma import (
+    DiffusionGemmaGenerationConfig,
+    EntropyBoundSampler,
+    EntropyBoundSamplerConfig,
+)
 
+from model_runtime import prompt
 from model_runtime.canvas import FREE, Anchor, Layout, Template, lay
 from model_runtime.checkpoint import LoadedModel
-from model_runtime.errors import AnchorMoved
-from model_runtime.infill import ClampedLogits, Filled, infill
+from model_runtime.denoising_step import Clamp, draw
+from model_runtime.errors import AnchorMoved, Cancelled, DraftingError
+from model_runtime.infill import Filled, Job, OnStep, infill
+from model_runtime.prefix import Prefix, read
+from model_runtime.prompt import PromptFacts
 
 ANCHORS = (Anchor("FINDINGS", "No pleural effusion or pneumothorax."), Anchor("IMPRESSION", "heart size is normal"))
 
@@ -27,9 +39,19 @@ def lay_out(loaded: LoadedModel, template: Template, anchors: tuple[Anchor, ...]
     return lay(template, anchors, encode=codec.encode, canvas_length=loaded.canvas_length, end_id=codec.end_id)
 
 
-def fill(loaded: LoadedModel, *layouts: Layout, seed: int = 0, **how: object) -> list[Filled]:
-    ids = torch.tensor([[2, *loaded.codec.encode("The lungs")]])
-    return infill(loaded, {"input_ids": ids.expand(len(layouts), -1)}, layouts, seed=seed, **how)  # type: ignore[arg-type]
+def prefix_of(loaded: LoadedModel, text: str) -> Prefix:
+    return read(loaded, {"input_ids": torch.tensor([[2, *loaded.codec.encode(text)]])})
+
+
+def fill(loaded: LoadedModel, *layouts: Layout, seed: int = 0, on_step: OnStep | None = None) -> list[Filled]:
+    prefix = prefix_of(loaded, "The lungs")
+    filled = infill(loaded, [Job(prefix, layout, seed) for layout in layouts], on_step=on_step)
+    return [whole(row) for row in filled]
+
+
+def whole(row: Filled | DraftingError) -> Filled:
+    assert isinstance(row, Filled)
+    return row
 
 
 def skewed(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch, skew: Callable[[torch.Tensor], None]) -> None:
@@ -46,7 +68,7 @@ def skewed(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch, skew: Callable[
 
 def test_clamped_positions_hold_their_tokens_at_every_step(loaded: LoadedModel, layout: Layout) -> None:
     canvases: list[list[int]] = []
-    (filled,) = fill(loaded, layout, on_step=lambda rows: canvases.extend(rows))
+    (filled,) = fill(loaded, layout, on_step=lambda row, step, ids: canvases.append(ids))
     assert len(canvases) == filled.steps == loaded.card.sampler.steps
     for canvas in [*canvases, list(filled.ids)]:
         assert [i for i, fixed in zip(canvas, layout.ids, strict=True) if fixed != FREE] == [
@@ -56,16 +78,17 @@ def test_clamped_positions_hold_their_tokens_at_every_step(loaded: LoadedModel, 
 
 def test_what_is_committed_is_what_the_last_step_thought_likeliest(loaded: LoadedModel, layout: Layout) -> None:
     canvases: list[list[int]] = []
-    (filled,) = fill(loaded, layout, on_step=lambda rows: canvases.extend(rows))
+    (filled,) = fill(loaded, layout, on_step=lambda row, step, ids: canvases.append(ids))
     assert list(filled.ids) == canvases[-1]
 
 
 def test_a_canvas_that_came_back_otherwise_is_refused(
     loaded: LoadedModel, layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ClampedLogits, "__call__", lambda self, input_ids, scores, cur_step: scores)
-    with pytest.raises(AnchorMoved, match="clamped position"):
-        fill(loaded, layout)
+    monkeypatch.setattr(Clamp, "__call__", lambda self, logits: logits)
+    (refused,) = infill(loaded, [Job(prefix_of(loaded, "The lungs"), layout, 0)])
+    assert isinstance(refused, AnchorMoved)
+    assert "clamped position" in str(refused)
 
 
 def test_an_end_token_wanted_in_a_gap_neither_stands_there_nor_wipes_what_follows(
@@ -125,25 +148,8 @@ def test_early_stop_asks_the_free_positions_only(
     assert filled.steps == 2  # the first step at which nothing changed
 
 
-def test_a_second_draft_is_not_colder_than_the_first(
-    loaded: LoadedModel, layout: Layout, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """generate() appends its temperature to the list it is given: the list must be a new one each time."""
-    lengths: list[int] = []
-    call = LogitsProcessorList.__call__
-
-    def counting(self: LogitsProcessorList, *args: object, **kwargs: object) -> object:
-        lengths.append(len(self))
-        return call(self, *args, **kwargs)
-
-    monkeypatch.setattr(LogitsProcessorList, "__call__", counting)
-    for _ in range(3):
-        fill(loaded, layout)
-    assert set(lengths) == {2}  # the clamp and the temperature
-
-
 def test_the_card_decides_how_it_is_sampled(loaded: LoadedModel, layout: Layout) -> None:
-    """Not the generation config beside the weights, and not whatever was asked for first in this process."""
+    """Not the generation config beside the weights."""
     (first,) = fill(loaded, layout)
     greedy = replace(loaded.card.sampler, entropy_bound=1e6, steps=3)
     (other,) = fill(replace(loaded, card=replace(loaded.card, sampler=greedy)), layout)
@@ -199,8 +205,8 @@ def test_a_row_that_stops_early_keeps_the_probabilities_of_its_own_last_step(
         step = next(call)
         logits.fill_(-1e4)
         logits[..., 270] = 0.0
-        logits[0, :, 271] = -20.0 + step  # sure, and less sure with every step after
-        logits[1, :, 271] = -0.1
+        logits[:-1, :, 271] = -20.0 + step  # sure, and less sure with every step after
+        logits[-1, :, 271] = -0.1
 
     skewed(loaded, monkeypatch, first_row_is_sure)
     sure, unsure = fill(loaded, layout, layout)
@@ -208,18 +214,142 @@ def test_a_row_that_stops_early_keeps_the_probabilities_of_its_own_last_step(
     assert min(sure.probabilities) == pytest.approx(1 / (1 + 2.718281828**-19), abs=1e-7)
 
 
-def test_raising_from_on_step_cancels(loaded: LoadedModel, layout: Layout) -> None:
+def test_raising_from_on_step_ends_it(loaded: LoadedModel, layout: Layout) -> None:
     class Enough(Exception):
         pass
 
-    seen = 0
-
-    def stop(rows: list[list[int]]) -> None:
-        nonlocal seen
-        seen += 1
+    def end(row: int, step: int, ids: list[int]) -> None:
         raise Enough
 
     with pytest.raises(Enough):
-        fill(loaded, layout, on_step=stop)
-    assert seen == 1
+        fill(loaded, layout, on_step=end)
     assert fill(loaded, layout)  # and the next draft is not held up
+
+
+def test_stopping_one_draft_is_noticed_within_a_step_and_leaves_the_others_alone(
+    loaded: LoadedModel, layout: Layout
+) -> None:
+    stop = Event()
+    steps: list[tuple[int, int]] = []
+
+    def after_the_second(row: int, step: int, ids: list[int]) -> None:
+        steps.append((row, step))
+        if step == 2:
+            stop.set()
+
+    prefix = prefix_of(loaded, "The lungs")
+    stopped, other = infill(
+        loaded, [Job(prefix, layout, 1, stop=stop), Job(prefix, layout, 2)], on_step=after_the_second
+    )
+    assert isinstance(stopped, Cancelled)
+    assert [step for row, step in steps if row == 0] == [1, 2]
+    assert other == fill(loaded, layout, seed=2)[0]
+
+
+def test_a_draft_does_not_depend_on_who_shares_its_batch(
+    loaded: LoadedModel, template: Template, layout: Layout
+) -> None:
+    """Neither on their prompts, which are of other lengths, nor on when they are done."""
+    prompts = [prefix_of(loaded, text) for text in ("The lungs", "heart size is normal. No nodule", "x " * 40)]
+    layouts = [layout, lay_out(loaded, template, ()), lay_out(loaded, template, ANCHORS[1:])]
+    jobs = [
+        Job(prompt, each, seed, steps=steps)
+        for prompt, each, seed, steps in zip(prompts, layouts, (7, 8, 9), (6, 3, 5), strict=True)
+    ]
+    together = [whole(row) for row in infill(loaded, jobs)]
+    for job, row in zip(jobs, together, strict=True):
+        (alone,) = infill(loaded, [job])
+        assert (row.ids, row.steps) == (whole(alone).ids, whole(alone).steps)
+        assert row.probabilities == pytest.approx(whole(alone).probabilities, abs=1e-5)
+
+
+def test_a_start_is_kept_where_the_model_agrees_and_noise_is_put_where_it_is_free(
+    loaded: LoadedModel, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first: list[torch.Tensor] = []
+    forward = loaded.model.forward
+
+    def noting(*args: object, **kwargs: object) -> object:
+        first.append(kwargs["decoder_input_ids"])  # type: ignore[arg-type]
+        return forward(*args, **kwargs)
+
+    monkeypatch.setattr(loaded.model, "forward", noting)
+    free = [k for k, fixed in enumerate(layout.ids) if fixed == FREE]
+    start = [270 if k in free[:10] else FREE for k in range(len(layout.ids))]
+    infill(loaded, [Job(prefix_of(loaded, "The lungs"), layout, 0, start=start)])
+    (canvas,) = first[0].tolist()
+    assert [canvas[k] for k in free[:10]] == [270] * 10
+    assert len({canvas[k] for k in free[10:]}) > 10
+    assert all(a == b for a, b in zip(canvas, layout.ids, strict=True) if b != FREE)
+
+
+def test_after_every_step_the_canvas_is_that_of_transformers_on_the_same_random_numbers(
+    loaded: LoadedModel, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oracle draws with torch.multinomial, whose numbers cannot be given to it: here it draws as we do."""
+    inputs = prompt.encode(
+        [np.random.default_rng(0).integers(0, 256, (120, 96, 3), dtype=np.uint8)],
+        PromptFacts("DX", "CHEST"),
+        tokenizer=loaded.tokenizer,
+        image_processor=loaded.image_processor,
+    )
+    ours: list[list[int]] = []
+    infill(loaded, [Job(read(loaded, inputs), layout, 7)], on_step=lambda row, step, ids: ours.append(ids))
+    assert ours == oracle(loaded, inputs, layout, 7, monkeypatch)
+
+
+def oracle(
+    loaded: LoadedModel, inputs: dict[str, torch.Tensor], layout: Layout, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> list[list[int]]:
+    """The canvases of generate() after each step."""
+    generator = torch.Generator().manual_seed(seed)
+    sampler, length = loaded.card.sampler, loaded.canvas_length
+    ids = torch.tensor([layout.ids])
+    clamp = Clamp(ids, loaded.codec.banned)
+    frames: list[list[int]] = []
+
+    def noise(*_: object, **__: object) -> torch.Tensor:
+        return torch.randint(loaded.vocabulary_size, (length,), generator=generator)[None]
+
+    class Clamped(LogitsProcessor):
+        def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, cur_step: torch.Tensor) -> torch.Tensor:
+            return clamp(scores)
+
+    class Frames(BaseStreamer):
+        def put(self, value: torch.Tensor) -> None:
+            pass
+
+        def end(self) -> None:
+            pass
+
+        def put_draft(self, value: torch.Tensor) -> None:
+            frames.append(value[0].tolist())
+
+    start = torch.where(ids == FREE, noise(), ids)
+    with monkeypatch.context() as patched:
+        patched.setattr(EntropyBoundSampler, "initialize_canvas", noise)
+        chance = lambda p, num_samples: draw(p, torch.rand(length, generator=generator))[:, None]  # noqa: E731
+        patched.setattr(torch, "multinomial", chance)
+        # Before the loop it makes a canvas even if it is given one; it must not take our numbers for that.
+        state = generator.get_state()
+        prepare = loaded.model._prepare_denoiser_inputs
+        patched.setattr(
+            loaded.model, "_prepare_denoiser_inputs", lambda **how: (prepare(**how), generator.set_state(state))[0]
+        )
+        loaded.model.generate(
+            **inputs,
+            decoder_input_ids=start,
+            logits_processor=LogitsProcessorList([Clamped()]),
+            streamer=Frames(),
+            pad_token_id=None,
+            generation_config=DiffusionGemmaGenerationConfig(
+                max_new_tokens=length,
+                max_denoising_steps=sampler.steps,
+                sampler_config=EntropyBoundSamplerConfig(entropy_bound=sampler.entropy_bound),
+                t_min=sampler.t_min,
+                t_max=sampler.t_max,
+                stability_threshold=sampler.stability_threshold,
+                confidence_threshold=sampler.confidence_threshold * layout.free / length,
+            ),
+        )
+    return frames

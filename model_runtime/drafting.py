@@ -1,0 +1,111 @@
+"""One draft under way: canvas after canvas, each laid, filled and read off before the next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Event
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_runtime.assembly import assemble
+from model_runtime.canvas import Anchor, Kind, Layout, Template, lay, pages
+from model_runtime.checkpoint import LoadedModel
+from model_runtime.draft_text import DraftText, ModelIdentity, SectionText
+from model_runtime.infill import Filled, Job
+from model_runtime.prefix import Prefix, extended
+from model_runtime.prompt import PromptFacts
+from model_runtime.redraft import Reach, keep, needs, start_of
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to be drafted; `present` and `reach` for a redraft, see `Drafter.redraft`."""
+
+    images: Sequence[NDArray[np.uint8]]  # (rows, columns, 3) each
+    template: Template
+    anchors: Sequence[Anchor]
+    facts: PromptFacts
+    seed: int
+    adapter: str | None = None
+    present: DraftText | None = None
+    reach: Reach = Reach.REPORT
+    stop: Event | None = None
+
+
+class Drafting:
+    """A wish being fulfilled: `job`, then `take` what came of it, until `finished`.
+
+    Raises AnchorRefused and AnchorDoesNotFit for what cannot stand on the template, before anything is denoised.
+    """
+
+    def __init__(self, loaded: LoadedModel, wish: Wish, prefix: Prefix, identity: ModelIdentity) -> None:
+        self._loaded, self._wish, self._prefix, self._identity = loaded, wish, prefix, identity
+        codec, length = loaded.codec, loaded.canvas_length
+        for anchor in wish.anchors:
+            wish.template.section(anchor.section)
+        self._pages = pages(wish.template, encode=codec.encode, canvas_length=length)
+        present = {section.name: section for section in wish.present.sections} if wish.present else {}
+        self._kept = [
+            [keep(present[s.name], self._of(s.name), wish.reach) for s in page.sections if s.name in present]
+            for page in self._pages
+        ]
+        self._layouts = [
+            lay(
+                page,
+                [anchor for section in page.sections for anchor in self._of(section.name)],
+                encode=codec.encode,
+                canvas_length=length,
+                end_id=codec.end_id,
+                needs=needs(kept, codec),
+            )
+            for page, kept in zip(self._pages, self._kept, strict=True)
+        ]
+        self._sections: list[SectionText] = []
+        self._page = self._steps = 0
+
+    @property
+    def finished(self) -> bool:
+        return self._page == len(self._pages)
+
+    def job(self) -> Job:
+        layout, wish = self._layouts[self._page], self._wish
+        start = start_of(layout, self._kept[self._page], self._loaded.codec)
+        return Job(self._prefix, layout, wish.seed + self._page, start, stop=wish.stop)
+
+    def so_far(self, ids: Sequence[int]) -> list[SectionText]:
+        """The report if denoising ended with this canvas: finished sections and those under way."""
+        return [*self._sections, *self._assembled(ids, [1.0] * len(ids))]
+
+    def take(self, filled: Filled) -> None:
+        """Raises AnchorMoved."""
+        sections = self._assembled(filled.ids, filled.probabilities)
+        self._sections += sections
+        self._steps += filled.steps
+        self._page += 1
+        if not self.finished:
+            self._prefix = extended(self._loaded, self._prefix, self._read_off(filled.ids))
+
+    def result(self) -> DraftText:
+        required = {section.name for section in self._wish.template.sections if section.required}
+        return DraftText(
+            sections=tuple(self._sections),
+            identity=self._identity,
+            steps=self._steps,
+            missing=tuple(s.name for s in self._sections if s.name in required and not s.text.strip()),
+        )
+
+    def _of(self, section: str) -> list[Anchor]:
+        return [anchor for anchor in self._wish.anchors if anchor.section == section]
+
+    def _assembled(self, ids: Sequence[int], probabilities: Sequence[float]) -> tuple[SectionText, ...]:
+        page, layout = self._pages[self._page], self._layouts[self._page]
+        tokens = list(zip(self._loaded.codec.pieces(ids), probabilities, strict=True))
+        return assemble(page, [a for s in page.sections for a in self._of(s.name)], layout, tokens)
+
+    def _read_off(self, ids: Sequence[int]) -> list[int]:
+        """The canvas as text that the next one continues: without fillers, and without what fills it up."""
+        layout: Layout = self._layouts[self._page]
+        (end,) = (piece for piece in layout.pieces if piece.kind is Kind.END)
+        return [i for i in ids[: end.start] if i != self._loaded.codec.filler_id]
