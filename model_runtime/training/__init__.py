@@ -1,1 +1,1 @@
-"""How the demo checkpoint is made: `python -m model_runtime.training.demo`."""
+"""How the demo checkpoint and its left-to-right sibling are made: `radplug train`."""

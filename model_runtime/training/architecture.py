@@ -1,4 +1,7 @@
-"""The demo checkpoint's size: the real architecture, every part of it kept, small enough to be trained on a CPU."""
+"""The demo checkpoint's size: the real architecture, every part of it kept, small enough to be trained on a CPU.
+
+Its sibling is Gemma 4, which writes from left to right, of the same size.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,9 @@ from transformers import (
     DiffusionGemmaConfig,
     DiffusionGemmaForBlockDiffusion,
     DiffusionGemmaTextConfig,
+    Gemma4Config,
+    Gemma4ForConditionalGeneration,
+    Gemma4TextConfig,
     Gemma4VisionConfig,
     PreTrainedTokenizerBase,
 )
@@ -24,31 +30,61 @@ DENSE = "dense"
 
 _TEXT_LAYERS, _TEXT_HEAD = 4, 64
 _VISION_LAYERS, _VISION_HEAD = 5, 32
+_INNER = 384
+# The sibling has no self-conditioning; what that weighs goes to its dense layers.
+_SIBLING_INNER = _INNER + _INNER // _TEXT_LAYERS
 
 
 def build_model(tokenizer: PreTrainedTokenizerBase, canvas_length: int) -> DiffusionGemmaForBlockDiffusion:
     """A new model with random weights, float32, ties made."""
-    text = DiffusionGemmaTextConfig(  # type: ignore[call-arg]  # the global layers' sizes go through its kwargs
-        vocab_size=len(tokenizer),
-        hidden_size=192,
-        intermediate_size=384,
-        num_hidden_layers=_TEXT_LAYERS,
-        layer_types=["sliding_attention"] * (_TEXT_LAYERS - 1) + ["full_attention"],
-        num_attention_heads=3,
-        num_key_value_heads=1,
-        num_global_key_value_heads=1,
-        head_dim=_TEXT_HEAD,
-        global_head_dim=_TEXT_HEAD,
-        sliding_window=1024,
-        max_position_embeddings=4096,
-        num_experts=4,
-        top_k_experts=2,
-        moe_intermediate_size=64,
-        use_bidirectional_attention="vision",
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        bos_token_id=tokenizer.bos_token_id,
+    text = DiffusionGemmaTextConfig(**_text_settings(tokenizer), intermediate_size=_INNER)
+    config = DiffusionGemmaConfig(text_config=text.to_dict(), canvas_length=canvas_length, **_image_settings(tokenizer))
+    model = DiffusionGemmaForBlockDiffusion(config)
+    model.tie_weights()
+    _start_gently(model)
+    return model
+
+
+def build_sibling(tokenizer: PreTrainedTokenizerBase) -> Gemma4ForConditionalGeneration:
+    """As `build_model`; 192 parameters fewer, those of the self-conditioning's norm."""
+    text = Gemma4TextConfig(
+        **_text_settings(tokenizer),
+        intermediate_size=_SIBLING_INNER,
+        enable_moe_block=True,
+        attention_k_eq_v=True,
+        hidden_size_per_layer_input=0,
+        final_logit_softcapping=30.0,
     )
+    model = Gemma4ForConditionalGeneration(Gemma4Config(text_config=text.to_dict(), **_image_settings(tokenizer)))
+    model.tie_weights()
+    _start_gently(model)
+    return model
+
+
+def _text_settings(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    return {
+        "vocab_size": len(tokenizer),
+        "hidden_size": 192,
+        "num_hidden_layers": _TEXT_LAYERS,
+        "layer_types": ["sliding_attention"] * (_TEXT_LAYERS - 1) + ["full_attention"],
+        "num_attention_heads": 3,
+        "num_key_value_heads": 1,
+        "num_global_key_value_heads": 1,
+        "head_dim": _TEXT_HEAD,
+        "global_head_dim": _TEXT_HEAD,
+        "sliding_window": 1024,
+        "max_position_embeddings": 4096,
+        "num_experts": 4,
+        "top_k_experts": 2,
+        "moe_intermediate_size": 64,
+        "use_bidirectional_attention": "vision",
+        "pad_token_id": tokenizer.pad_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "bos_token_id": tokenizer.bos_token_id,
+    }
+
+
+def _image_settings(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
     vision = Gemma4VisionConfig(
         hidden_size=128,
         intermediate_size=384,
@@ -61,18 +97,12 @@ def build_model(tokenizer: PreTrainedTokenizerBase, canvas_length: int) -> Diffu
         position_embedding_size=64,
     )
     vocabulary = tokenizer.get_vocab()
-    config = DiffusionGemmaConfig(
-        text_config=text.to_dict(),
-        vision_config=vision.to_dict(),
-        image_token_id=vocabulary[IMAGE],
-        boi_token_id=vocabulary[IMAGE_START],
-        eoi_token_id=vocabulary[IMAGE_END],
-        canvas_length=canvas_length,
-    )
-    model = DiffusionGemmaForBlockDiffusion(config)
-    model.tie_weights()
-    _start_gently(model)
-    return model
+    return {
+        "vision_config": vision.to_dict(),
+        "image_token_id": vocabulary[IMAGE],
+        "boi_token_id": vocabulary[IMAGE_START],
+        "eoi_token_id": vocabulary[IMAGE_END],
+    }
 
 
 def build_image_processor() -> Gemma4ImageProcessorPil:
@@ -81,7 +111,7 @@ def build_image_processor() -> Gemma4ImageProcessorPil:
 
 
 @torch.no_grad()
-def _start_gently(model: DiffusionGemmaForBlockDiffusion) -> None:
+def _start_gently(model: torch.nn.Module) -> None:
     """Initial values that a pretrained model does not need: attention starts flat, blocks small, places told apart."""
     for name, parameter in model.named_parameters():
         if name.endswith(("q_norm.weight", "k_norm.weight")):

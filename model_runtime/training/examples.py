@@ -7,6 +7,7 @@ disagree about where a gap begins.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from random import Random
 from typing import NamedTuple
@@ -21,7 +22,7 @@ from model_runtime.errors import AnchorDoesNotFit
 from model_runtime.findings import CHOICES
 from model_runtime.painting import flatten
 from model_runtime.phantom import Phantom
-from model_runtime.prompt import IMAGE, PromptFacts, prompt_text
+from model_runtime.prompt import IMAGE, PATTERN, PromptFacts, prompt_text
 from model_runtime.training.anchoring import Gap, Script, write
 from model_runtime.training.architecture import SOFT_TOKENS
 from model_runtime.vocabulary import END, FILLER
@@ -50,46 +51,62 @@ class Example(NamedTuple):
     shown: NDArray[np.int64]  # (findings,) what the image shows, as indices into CHOICES
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report on the canvas, and what of it was dictated; shape (CANVAS,) each."""
+
+    anchors: tuple[Anchor, ...]
+    canvas: NDArray[np.int64]
+    clamped: NDArray[np.bool_]
+
+
 class Teacher:
     """Makes examples for one tokenizer, each of one phantom and several reports on it."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, reports: int = 2) -> None:
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
         self._reports = reports
         vocabulary = tokenizer.get_vocab()
-        self._end_id: int = vocabulary[END]
+        self.end_id: int = vocabulary[END]
         self.filler_id: int = vocabulary[FILLER]
         self.image_start = self.prompt(0).index(vocabulary[IMAGE])  # of every prompt's soft tokens
         encode = partial(tokenizer.encode, add_special_tokens=False, split_special_tokens=True)
-        self._encode = lru_cache(maxsize=4096)(encode)
+        self.encode = lru_cache(maxsize=4096)(encode)
 
     def example(self, seed: int) -> Example:
         phantom = Phantom.of(seed)
-        rng = Random(f"report {seed}")
-        laid: list[tuple[NDArray[np.int64], NDArray[np.bool_]]] = []
+        laid = self.reports(phantom)
+        return Example(
+            geometry=geometry_of(phantom),
+            canvas=np.stack([report.canvas for report in laid]),
+            clamped=np.stack([report.clamped for report in laid]),
+            shown=shown_by(phantom),
+        )
+
+    def reports(self, phantom: Phantom) -> list[Report]:
+        """The same for every model that is to learn from the phantom."""
+        rng = Random(f"report {phantom.seed}")
+        laid: list[Report] = []
         while len(laid) < self._reports:
             if (one := self._lay(write(phantom.facts, rng))) is not None:
                 laid.append(one)
-        canvas, clamped = (np.stack(rows) for rows in zip(*laid, strict=True))
-        geometry = np.array(flatten(phantom.geometry), dtype=np.float32)
-        shown = [CHOICES[finding].index(value) for finding, value in phantom.facts.table().items()]
-        return Example(geometry, canvas, clamped, np.array(shown))
+        return laid
 
     def batch(self, seeds: Sequence[int]) -> Example:
         """With one more axis in front: (phantoms, ...)."""
         return Example(*(np.stack(column) for column in zip(*map(self.example, seeds), strict=True)))
 
-    def prompt(self, seed: int) -> list[int]:
+    def prompt(self, seed: int, pattern: str = PATTERN) -> list[int]:
         """Token ids of a prompt with one square image and an order made up from the seed."""
-        text = prompt_text(_order(Random(f"prompt {seed}")), [SOFT_TOKENS])
-        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
+        text = prompt_text(_order(Random(f"prompt {seed}")), [SOFT_TOKENS], pattern)
+        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
         return ids
 
-    def _lay(self, report: dict[str, Script]) -> tuple[NDArray[np.int64], NDArray[np.bool_]] | None:
-        """The right canvas, and what of it is clamped; None where some text does not fit."""
+    def _lay(self, report: dict[str, Script]) -> Report | None:
+        """The report on its canvas; None where some text does not fit."""
         anchors = [Anchor(name, text) for name, script in report.items() for text in script.anchors]
         try:
-            layout = lay(TEMPLATE, anchors, encode=self._encode, canvas_length=CANVAS, end_id=self._end_id)
+            layout = lay(TEMPLATE, anchors, encode=self.encode, canvas_length=CANVAS, end_id=self.end_id)
         except AnchorDoesNotFit:
             return None
         canvas = np.array(layout.ids)
@@ -101,7 +118,7 @@ class Teacher:
             for piece, gap in zip(pieces, script.gaps, strict=True):
                 ids = self._ids(gap)
                 canvas[piece.start : piece.stop] = ids + [self.filler_id] * (piece.tokens - len(ids))
-        return canvas, clamped
+        return Report(tuple(anchors), canvas, clamped)
 
     def _fit(self, gaps: list[Gap], room: list[int]) -> bool:
         """Move sentences from a gap that is too small to the next, then from the last ones back; False if in vain."""
@@ -114,7 +131,17 @@ class Teacher:
         return all(len(self._ids(gap)) <= tokens for gap, tokens in zip(gaps, room, strict=True))
 
     def _ids(self, gap: Gap) -> list[int]:
-        return [i for part in gap.parts() for i in self._encode(" " + part)]
+        return [i for part in gap.parts() for i in self.encode(" " + part)]
+
+
+def geometry_of(phantom: Phantom) -> NDArray[np.float32]:
+    """What `painting` paints: (painting.NUMBERS,)."""
+    return np.array(flatten(phantom.geometry), dtype=np.float32)
+
+
+def shown_by(phantom: Phantom) -> NDArray[np.int64]:
+    """Its findings as indices into CHOICES."""
+    return np.array([CHOICES[finding].index(value) for finding, value in phantom.facts.table().items()])
 
 
 def _order(rng: Random) -> PromptFacts:

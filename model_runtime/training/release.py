@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import DiffusionGemmaForBlockDiffusion, PreTrainedTokenizerBase
+from transformers import GenerationConfig, PreTrainedTokenizerBase
 from transformers.models.diffusion_gemma.generation_diffusion_gemma import (
     DiffusionGemmaGenerationConfig,
     EntropyBoundSamplerConfig,
@@ -16,12 +18,17 @@ from transformers.models.diffusion_gemma.generation_diffusion_gemma import (
 from model_runtime.checkpoint import LoadedModel
 from model_runtime.codec import TextCodec
 from model_runtime.model_card import FILE_NAME, ModelCard, Sampler
+from model_runtime.outline import PATTERN as OUTLINE_PATTERN
 from model_runtime.prompt import PATTERN
 from model_runtime.training.architecture import build_image_processor
-from model_runtime.training.examples import TEMPLATE
+from model_runtime.training.examples import CANVAS, TEMPLATE
 from model_runtime.vocabulary import END, FILLER
 
 SAMPLER = Sampler(steps=16, entropy_bound=0.3, t_min=0.1, t_max=0.6, confidence_threshold=0.01, stability_threshold=1)
+# One token at each step, in order, at one temperature: what else a sampler has does not apply.
+SIBLING_SAMPLER = Sampler(
+    steps=CANVAS, entropy_bound=0.0, t_min=0.6, t_max=0.6, confidence_threshold=0.0, stability_threshold=0
+)
 _PURPOSE = "Trained on synthetic phantom radiographs to show the software at work. Not for clinical use."
 
 
@@ -40,9 +47,16 @@ def card(training: Mapping[str, str | int | float]) -> ModelCard:
     )
 
 
-def in_memory(
-    model: DiffusionGemmaForBlockDiffusion, tokenizer: PreTrainedTokenizerBase, model_card: ModelCard
-) -> LoadedModel:
+def sibling_card(training: Mapping[str, str | int | float]) -> ModelCard:
+    return replace(
+        card(training),
+        name="radplug-phantom-sibling",
+        sampler=SIBLING_SAMPLER,
+        prompt={"pattern": OUTLINE_PATTERN, "images": 1},
+    )
+
+
+def in_memory(model: Any, tokenizer: PreTrainedTokenizerBase, model_card: ModelCard) -> LoadedModel:
     """The model as if it had been saved and loaded, to be tried out while it is trained."""
     return LoadedModel(
         model=model,
@@ -56,23 +70,36 @@ def in_memory(
 
 def save(loaded: LoadedModel, directory: Path) -> None:
     """Write a directory that `checkpoint.load` and `from_pretrained` take; weights in bfloat16, each tie once."""
-    model, sampler = loaded.model, loaded.card.sampler
-    model.generation_config = DiffusionGemmaGenerationConfig(  # type: ignore[no-untyped-call]
-        max_new_tokens=model.config.canvas_length,
+    model = loaded.model
+    model.generation_config = _generation_config(loaded)
+    model.to(torch.bfloat16).save_pretrained(directory)
+    loaded.tokenizer.save_pretrained(directory)
+    loaded.image_processor.save_pretrained(directory)
+    (directory / FILE_NAME).write_text(card_text(loaded.card), encoding="utf-8")
+
+
+def _generation_config(loaded: LoadedModel) -> GenerationConfig:
+    """For those who load the directory without this package."""
+    sampler = loaded.card.sampler
+    tokens = {
+        "eos_token_id": loaded.codec.end_id,
+        "pad_token_id": loaded.tokenizer.pad_token_id,
+        "bos_token_id": loaded.tokenizer.bos_token_id,
+    }
+    if loaded.architecture == "gemma4":
+        return GenerationConfig(  # type: ignore[no-untyped-call]
+            max_new_tokens=CANVAS, do_sample=sampler.t_max > 0, temperature=sampler.t_max, **tokens
+        )
+    return DiffusionGemmaGenerationConfig(  # type: ignore[no-untyped-call]
+        max_new_tokens=loaded.canvas_length,
         max_denoising_steps=sampler.steps,
         sampler_config=EntropyBoundSamplerConfig(entropy_bound=sampler.entropy_bound),
         t_min=sampler.t_min,
         t_max=sampler.t_max,
         stability_threshold=sampler.stability_threshold,
         confidence_threshold=sampler.confidence_threshold,
-        eos_token_id=loaded.codec.end_id,
-        pad_token_id=loaded.tokenizer.pad_token_id,
-        bos_token_id=loaded.tokenizer.bos_token_id,
+        **tokens,
     )
-    model.to(torch.bfloat16).save_pretrained(directory)
-    loaded.tokenizer.save_pretrained(directory)
-    loaded.image_processor.save_pretrained(directory)
-    (directory / FILE_NAME).write_text(card_text(loaded.card), encoding="utf-8")
 
 
 def card_text(model_card: ModelCard) -> str:

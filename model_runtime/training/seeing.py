@@ -7,26 +7,25 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from model_runtime.findings import CHOICES
-from model_runtime.painting import flatten
 from model_runtime.phantom import Phantom
+from model_runtime.training.examples import geometry_of, shown_by
 from model_runtime.training.optimization import Optimization
-from model_runtime.training.step import Objective
+from model_runtime.training.sight import Sight
 
 FIRST_SEED = 500_000_000  # of phantoms that are only looked at; reports are written on those from 0 on
 _BATCH = 32
 _TELL_EVERY = 50  # steps
 
 
-def learn_to_see(objective: Objective, paint: Callable[[Tensor], Tensor], seconds: float, device: torch.device) -> None:
-    """Train the tower, its projection and `objective.look` for so long, on phantoms that are each seen once."""
-    optimization = Optimization(objective.seeing_parts(), [objective.hidden_seeing()])
+def learn_to_see(sight: Sight, seconds: float, device: torch.device) -> None:
+    """Train the tower, its projection and `sight.look` for so long, on phantoms that are each seen once."""
+    optimization = Optimization([sight], [sight.hidden()])
     started, step = time.perf_counter(), 0
     right: list[Tensor] = []
     losses: list[Tensor] = []
@@ -34,8 +33,8 @@ def learn_to_see(objective: Objective, paint: Callable[[Tensor], Tensor], second
         first = FIRST_SEED + step * _BATCH
         geometry, shown = (t.to(device) for t in _phantoms(range(first, first + _BATCH)))
         with torch.autocast(device.type, dtype=torch.bfloat16):
-            named = objective.named(objective.see(paint(geometry)))
-        loss = objective.look_loss(named, shown)
+            named = sight.named(sight.look_at(geometry))
+        loss = sight.look_loss(named, shown)
         loss.backward()  # type: ignore[no-untyped-call]
         optimization.step(step, left=1.0 - elapsed / seconds)
         losses.append(loss.detach())
@@ -53,6 +52,5 @@ def learn_to_see(objective: Objective, paint: Callable[[Tensor], Tensor], second
 def _phantoms(seeds: range) -> tuple[Tensor, Tensor]:
     """Geometry (phantoms, NUMBERS) and findings (phantoms, findings) as indices into CHOICES."""
     phantoms = [Phantom.of(seed) for seed in seeds]
-    geometry = np.array([flatten(phantom.geometry) for phantom in phantoms], dtype=np.float32)
-    shown = [[CHOICES[f].index(value) for f, value in phantom.facts.table().items()] for phantom in phantoms]
-    return torch.from_numpy(geometry), torch.tensor(shown)
+    geometry, shown = np.stack([*map(geometry_of, phantoms)]), np.stack([*map(shown_by, phantoms)])
+    return torch.from_numpy(geometry), torch.from_numpy(shown)

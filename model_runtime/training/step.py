@@ -1,37 +1,19 @@
-"""One training step: phantoms painted where the model is, a noised canvas, and the loss on its free positions."""
+"""A training step of the diffusion model: a noised canvas behind its prompt, and the loss on its free positions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import DiffusionGemmaForBlockDiffusion, DynamicCache
+from transformers import DiffusionGemmaForBlockDiffusion
 
-from model_runtime.findings import CHOICES
-from model_runtime.painting import paint, unflatten
-from model_runtime.training.architecture import IMAGE_SIZE, PATCH, SOFT_TOKENS
+from model_runtime.training.architecture import SOFT_TOKENS
+from model_runtime.training.sight import LOOK_WEIGHT, Sight, any_length, masks_of, softcapped
 
-_GRID = IMAGE_SIZE // PATCH
 _FILLER_WEIGHT = 0.2  # of the loss: there are more empty positions than words
-_LOOK_WEIGHT = 0.3
 _ALL_NOISE = 0.2  # of examples start from nothing, as a draft does
-
-
-def patches_of(geometry: Tensor) -> Tensor:
-    """What the image processor would make of the phantoms' 8-bit images: (images, patches, PATCH * PATCH * 3)."""
-    centres = (torch.arange(IMAGE_SIZE, device=geometry.device, dtype=torch.float32) + 0.5) / IMAGE_SIZE
-    noise = torch.randn(len(geometry), IMAGE_SIZE, IMAGE_SIZE, device=geometry.device)
-    return patches(paint(unflatten(geometry), centres[None, :], centres[:, None], noise, torch))
-
-
-def patches(brightness: Tensor) -> Tensor:
-    """(images, IMAGE_SIZE, IMAGE_SIZE) from 0 to 1 → (images, patches, PATCH * PATCH * 3) in the processor's order."""
-    grey = torch.floor(brightness * 255 + 0.5) / 255
-    grid = grey.view(-1, _GRID, PATCH, _GRID, PATCH).permute(0, 1, 3, 2, 4).reshape(-1, _GRID**2, PATCH**2)
-    return grid.repeat_interleave(3, dim=-1)
 
 
 def corrupt(canvas: Tensor, clamped: Tensor, vocabulary: int) -> Tensor:
@@ -69,7 +51,7 @@ class Prefix:
 
 
 class Objective(nn.Module):
-    """The model with its loss. `look` names the findings from the image alone; it is not kept after training.
+    """The model with its loss.
 
     Layers are called one by one, so that each kind of layer is compiled once instead of the whole model at length.
     """
@@ -88,92 +70,51 @@ class Objective(nn.Module):
         """
         super().__init__()
         self.model: Any = model  # transformers' types are wider than what is there
-        width: int = model.lm_head.in_features
-        self.look = nn.Linear(SOFT_TOKENS * width, sum(map(len, CHOICES.values())))
-        nn.init.zeros_(self.look.weight)
+        encoder = self.model.model.encoder
+        self.sight = Sight(encoder.vision_tower, encoder.embed_vision, model.lm_head.in_features)
         self._image_start = image_start
         self._filler_id = filler_id
         self._temperatures = temperatures
         self._words = _words
         self._as_drafting = _as_drafting
-        x, y = torch.meshgrid(torch.arange(_GRID), torch.arange(_GRID), indexing="xy")
-        self.positions: Tensor
-        self.register_buffer("positions", torch.stack((x, y), -1).reshape(1, -1, 2), persistent=False)
         for layer in (*model.model.encoder.language_model.layers, *model.model.decoder.layers):
             layer.self_attn.layer_idx = 0
 
     def compile_parts(self) -> None:
+        self.sight.compile_parts()
         encoder, decoder = self.model.model.encoder, self.model.model.decoder
-        for layer in (*encoder.vision_tower.encoder.layers, *encoder.language_model.layers, *decoder.layers):
+        for layer in (*encoder.language_model.layers, *decoder.layers):
             layer.compile(fullgraph=True)
         decoder.self_conditioning.compile(fullgraph=True)
         self._words = torch.compile(_words, fullgraph=True)
         self._as_drafting = torch.compile(_as_drafting, fullgraph=True)
 
     def forward(
-        self,
-        pixels: Tensor,
-        prompt: Tensor,
-        masks: dict[str, Tensor],
-        canvas: Tensor,
-        clamped: Tensor,
-        noisy: Tensor,
-        shown: Tensor,
+        self, geometry: Tensor, canvas: Tensor, clamped: Tensor, shown: Tensor, prompt: Tensor
     ) -> tuple[Tensor, Tensor]:
         """The loss, and its parts apart: words, findings named from the image.
 
-        pixels from `patches`, prompt (1, prompt length), masks from `prompt_masks`, shown (images, findings);
-        canvas, clamped and noisy (reports, canvas length), as many reports for each image, one after the other.
+        geometry (phantoms, NUMBERS), canvas and clamped (phantoms, reports, canvas length), shown (phantoms, findings),
+        prompt (1, prompt length).
         """
-        seen = self.see(pixels)
+        canvas, clamped = canvas.flatten(0, 1), clamped.flatten(0, 1)
+        masks = prompt_masks(self.model, prompt)
+        noisy = corrupt(canvas, clamped, self.model.config.text_config.vocab_size)
+        seen = self.sight.look_at(geometry)
         prefixes = [prefix.repeated(len(canvas) // len(seen)) for prefix in self.encode(seen, prompt, masks)]
         start = prompt.shape[1]
         hidden = self.decode(prefixes, start, noisy, self._hint(prefixes, start, canvas, clamped, noisy))
         weight = torch.where(canvas == self._filler_id, _FILLER_WEIGHT, 1.0) * ~clamped
         words = self._words(self.model, hidden, canvas, weight)
-        looks = self.look_loss(self.named(seen), shown)
-        return words + _LOOK_WEIGHT * looks, torch.stack((words.detach(), looks.detach()))
-
-    def seeing_parts(self) -> tuple[nn.Module, ...]:
-        """Everything between the pixels and the findings named from them."""
-        encoder = self.model.model.encoder
-        return encoder.vision_tower, encoder.embed_vision, self.look
-
-    def hidden_seeing(self) -> nn.Module:
-        """The layers between the tower's first projection and its last."""
-        layers: nn.Module = self.model.model.encoder.vision_tower.encoder.layers
-        return layers
+        looks = self.sight.look_loss(self.sight.named(seen), shown)
+        return words + LOOK_WEIGHT * looks, torch.stack((words.detach(), looks.detach()))
 
     def hidden_writing(self) -> tuple[nn.Module, ...]:
         """The layers that prompt and canvas go through, without the embeddings."""
         encoder, decoder = self.model.model.encoder.language_model, self.model.model.decoder
         return encoder.layers, decoder.layers, decoder.self_conditioning
 
-    def named(self, seen: Tensor) -> tuple[Tensor, ...]:
-        """Logits (images, choices) of each finding, from the soft tokens alone."""
-        logits: Tensor = self.look(seen.flatten(1)).float()
-        return torch.split(logits, [len(choices) for choices in CHOICES.values()], dim=-1)
-
-    @staticmethod
-    def look_loss(named: Sequence[Tensor], shown: Tensor) -> Tensor:
-        """Mean cross-entropy of the findings; shown (images, findings)."""
-        return torch.stack([functional.cross_entropy(part, shown[:, k]) for k, part in enumerate(named)]).mean()
-
-    def see(self, pixels: Tensor) -> Tensor:
-        """The image's soft tokens (images, SOFT_TOKENS, hidden), as `get_image_features` gives for unpadded patches."""
-        encoder = self.model.model.encoder
-        tower = encoder.vision_tower
-        positions = self.positions.expand(len(pixels), -1, -1)
-        padding = torch.zeros(pixels.shape[:2], dtype=torch.bool, device=pixels.device)
-        hidden = tower.patch_embedder(pixels, positions, padding)
-        rotation = tower.encoder.rotary_emb(hidden, positions)
-        for layer in tower.encoder.layers:
-            hidden = layer(hidden, attention_mask=None, position_embeddings=rotation, position_ids=positions)
-        pooled, _ = tower.pooler(hidden, positions, padding, SOFT_TOKENS)
-        features: Tensor = encoder.embed_vision(inputs_embeds=pooled.to(hidden.dtype))
-        return features
-
-    def encode(self, seen: Tensor, prompt: Tensor, masks: dict[str, Tensor]) -> list[Prefix]:
+    def encode(self, seen: Tensor, prompt: Tensor, masks: dict[str, Tensor | None]) -> list[Prefix]:
         """Keys and values, layer by layer, of a prompt that all images share but for its soft tokens."""
         encoder = self.model.model.encoder.language_model
         words = encoder.embed_tokens(prompt).expand(len(seen), -1, -1)
@@ -183,10 +124,10 @@ class Objective(nn.Module):
         prefixes = []
         for kind, layer in zip(encoder.config.layer_types, encoder.layers, strict=True):
             prefixes.append(Prefix())
-            _any_length(hidden, axis=1)
+            any_length(hidden, 1)
             rotation = encoder.rotary_emb(hidden, places, kind)
             for part in rotation:
-                _any_length(part, axis=1)
+                any_length(part, 1)
             hidden = layer(
                 hidden, position_embeddings=rotation, attention_mask=masks[kind], past_key_values=prefixes[-1]
             )
@@ -206,7 +147,7 @@ class Objective(nn.Module):
         places = torch.arange(start, start + canvas.shape[1], device=canvas.device)[None]
         for kind, layer, prefix in zip(decoder.text_config.layer_types, decoder.layers, prefixes, strict=True):
             for part in (prefix.keys, prefix.values):
-                _any_length(part, axis=2)
+                any_length(part, 2)
             rotation = decoder.rotary_emb(hidden, places, kind)
             hidden = layer(hidden, position_embeddings=rotation, attention_mask=None, past_key_values=prefix)
         last: Tensor = decoder.norm(hidden)
@@ -235,9 +176,7 @@ class Objective(nn.Module):
 
 
 def _logits(model: DiffusionGemmaForBlockDiffusion, hidden: Tensor) -> Tensor:
-    cap = model.final_logit_softcapping
-    logits: Tensor = torch.tanh(model.lm_head(hidden).float() / cap) * cap
-    return logits
+    return softcapped(model, hidden, model.final_logit_softcapping)
 
 
 def _words(model: DiffusionGemmaForBlockDiffusion, hidden: Tensor, canvas: Tensor, weight: Tensor) -> Tensor:
@@ -255,23 +194,6 @@ def _as_drafting(
     return torch.where(clamped[..., None], (canvas[..., None] == tokens).float(), free).to(torch.bfloat16)
 
 
-def _any_length(tensor: Tensor, axis: int) -> None:
-    """Prompts differ in length: compile for all of them at once."""
-    torch._dynamo.maybe_mark_dynamic(tensor, axis)
-
-
-def prompt_masks(model: DiffusionGemmaForBlockDiffusion, prompt: Tensor) -> dict[str, Tensor]:
-    """The masks that `generate()` makes: causal, with the image's tokens seeing each other in both directions.
-
-    `forward()` would make them and throw them away (transformers 5.17 to 5.23), unless it is given them.
-    """
-    image = int(model.config.image_token_id or 0)
-    masks: dict[str, Tensor] = model.model.encoder.create_masks_for_generate(
-        config=model.config,
-        inputs_embeds=torch.empty(*prompt.shape, 0, device=prompt.device, dtype=model.dtype),
-        attention_mask=torch.ones_like(prompt, dtype=torch.bool),
-        past_key_values=DynamicCache(config=model.config.get_text_config()),
-        position_ids=torch.arange(prompt.shape[1], device=prompt.device)[None],
-        mm_token_type_ids=torch.eq(prompt, image).long(),
-    )
-    return masks
+def prompt_masks(model: DiffusionGemmaForBlockDiffusion, prompt: Tensor) -> dict[str, Tensor | None]:
+    """See `masks_of`. `forward()` makes them too and throws them away (transformers 5.17 to 5.23): give it these."""
+    return masks_of(model.model.encoder, model.config, prompt)

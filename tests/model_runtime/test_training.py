@@ -11,9 +11,11 @@ from model_runtime.phantom import Phantom
 from model_runtime.prompt import PromptFacts, encode
 from model_runtime.training import step
 from model_runtime.training.architecture import DENSE, build_image_processor, build_model
-from model_runtime.training.demo import Recipe, train
+from model_runtime.training.course import Recipe, train
+from model_runtime.training.demo import DEMO, lesson
 from model_runtime.training.examples import CANVAS, HELD_OUT, TEMPLATE, Teacher
-from model_runtime.training.step import Objective, corrupt, patches, prompt_masks
+from model_runtime.training.sight import patches
+from model_runtime.training.step import corrupt, prompt_masks
 from model_runtime.vocabulary import build_tokenizer
 
 
@@ -30,15 +32,6 @@ def teacher(tokenizer):
 def tensors(teacher, phantoms):
     geometry, canvas, clamped, shown = (torch.from_numpy(array) for array in teacher.batch(range(phantoms)))
     return geometry, canvas.flatten(0, 1), clamped.flatten(0, 1), shown
-
-
-def objective_of(model, teacher):
-    return Objective(
-        model,
-        image_start=teacher.image_start,
-        filler_id=teacher.filler_id,
-        temperatures=(0.1, 0.6),
-    )
 
 
 def test_a_slot_is_text_then_fillers_and_the_rest_is_clamped(teacher, tokenizer):
@@ -82,7 +75,7 @@ def test_training_sees_what_drafting_will_see(teacher, tokenizer):
     own = copy.deepcopy(model)
     own.tie_weights()
     own.set_experts_implementation(DENSE)
-    objective = objective_of(own, teacher)
+    objective = DEMO.objective(own, teacher)
     grey = Phantom.of(9).image()
     inputs = encode(
         [np.repeat(grey[..., None], 3, axis=2)],
@@ -98,7 +91,7 @@ def test_training_sees_what_drafting_will_see(teacher, tokenizer):
             decoder_input_ids=noisy,
             self_conditioning_logits=hint,
         ).logits
-        seen = objective.see(patches(torch.from_numpy(grey)[None] / 255.0))
+        seen = objective.sight.see(patches(torch.from_numpy(grey)[None] / 255.0))
         prefixes = objective.encode(seen, ids, prompt_masks(own, ids))
         hidden = objective.decode(prefixes, ids.shape[1], noisy, (hint.softmax(-1), torch.tensor([True])))
         torch.testing.assert_close(step._logits(own, hidden), stock, atol=1e-4, rtol=1e-4)
@@ -106,7 +99,7 @@ def test_training_sees_what_drafting_will_see(teacher, tokenizer):
 
 def test_a_few_steps_write_a_checkpoint_that_loads_drafts_and_is_tied(tmp_path, tokenizer):
     recipe = Recipe(steps=3, batch=2, workers=0, trial_count=2, compiled=False)
-    train(recipe, tmp_path, torch.device("cpu"))
+    train(DEMO, recipe, tmp_path, torch.device("cpu"))
     loaded = checkpoint.load(tmp_path, "cpu")
     model = loaded.model
     assert model.lm_head.weight is model.model.encoder.language_model.embed_tokens.weight
@@ -124,15 +117,12 @@ def test_a_few_steps_write_a_checkpoint_that_loads_drafts_and_is_tied(tmp_path, 
 
 def test_learning_lowers_the_loss(teacher, tokenizer):
     torch.manual_seed(0)
-    objective = objective_of(build_model(tokenizer, CANVAS), teacher)
-    geometry, canvas, clamped, shown = tensors(teacher, 4)
-    ids = torch.tensor([teacher.prompt(0)])
-    masks = prompt_masks(objective.model, ids)
-    pixels, noisy = step.patches_of(geometry), corrupt(canvas, clamped, len(tokenizer))
+    objective = DEMO.objective(build_model(tokenizer, CANVAS), teacher)
+    examples = [torch.from_numpy(array) for array in lesson(teacher, range(4))]
     optimizer = torch.optim.AdamW(objective.parameters(), lr=2e-3)
     losses = []
     for _ in range(4):
-        loss, _ = objective(pixels, ids, masks, canvas, clamped, noisy, shown)
+        loss, _ = objective(*examples)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
