@@ -1,4 +1,7 @@
-"""Drafts of phantoms never trained on, scored: `python -m model_runtime.evaluation.phantoms --checkpoint DIR`."""
+"""Drafts of phantoms never trained on, scored: `python -m model_runtime.evaluation.phantoms --checkpoint DIR`.
+
+The checkpoint may be the diffusion model's or its left-to-right sibling's.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,20 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
 from model_runtime import checkpoint
 from model_runtime.assembly import assemble
+from model_runtime.autoregressive import Infill, write_sections
 from model_runtime.canvas import Anchor, lay
 from model_runtime.checkpoint import LoadedModel
+from model_runtime.draft_text import SectionText
 from model_runtime.evaluation.facts import claims
+from model_runtime.errors import DraftingError
 from model_runtime.evaluation.scores import Scores
-from model_runtime.infill import infill
+from model_runtime.infill import Job, infill
 from model_runtime.phantom import Phantom
+from model_runtime.prefix import read
 from model_runtime.prompt import PromptFacts, encode
 from model_runtime.training.anchoring import contrary
 from model_runtime.training.examples import HELD_OUT, TEMPLATE
@@ -45,14 +52,21 @@ class Trial(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Result:
     scores: Scores
-    steps: float  # mean, of denoising
+    steps: float  # mean, of denoising or of tokens
     contradicted: int  # drafts that assert the opposite of their anchor
     anchors: int
     seconds: float
 
 
-def evaluate(loaded: LoadedModel, seeds: Sequence[int], trial: Trial = Trial.PLAIN, *, batch: int = 64) -> Result:
-    """Drafts are made as the product makes them, but `batch` at a time."""
+def evaluate(
+    loaded: LoadedModel,
+    seeds: Sequence[int],
+    trial: Trial = Trial.PLAIN,
+    *,
+    batch: int = 64,
+    way: Infill = Infill.IN_PLACE,
+) -> Result:
+    """Drafts are made as the product makes them, but `batch` at a time; `way` is for a model from left to right."""
     known, scores = every_sentence(), Scores()
     steps = contradicted = anchored = 0
     started = time.perf_counter()
@@ -60,7 +74,7 @@ def evaluate(loaded: LoadedModel, seeds: Sequence[int], trial: Trial = Trial.PLA
         phantoms = [Phantom.of(seed) for seed in seeds[first : first + batch]]
         dictated = [_dictation(phantom, trial) for phantom in phantoms]
         said = dictated if trial is not Trial.UNANCHORED else [(None, given) for _, given in dictated]
-        texts, taken = _drafts(loaded, phantoms, [anchor for anchor, _ in said], trial, seed=first)
+        texts, taken = _drafts(loaded, phantoms, [anchor for anchor, _ in said], trial, way, seed=first)
         steps += taken
         for phantom, (anchor, given), sections in zip(phantoms, said, texts, strict=True):
             own = known if anchor is None else known | {anchor.text}
@@ -86,37 +100,48 @@ def _dictation(phantom: Phantom, trial: Trial) -> tuple[Anchor | None, frozenset
 
 
 def _drafts(
-    loaded: LoadedModel, phantoms: Sequence[Phantom], anchors: Sequence[Anchor | None], trial: Trial, seed: int
+    loaded: LoadedModel,
+    phantoms: Sequence[Phantom],
+    anchors: Sequence[Anchor | None],
+    trial: Trial,
+    way: Infill,
+    seed: int,
 ) -> tuple[list[dict[str, str]], int]:
-    """Section texts of each phantom's draft, and the denoising steps of all."""
-    codec = loaded.codec
+    """Section texts of each phantom's draft, and the model's steps for all."""
     said = [() if anchor is None else (anchor,) for anchor in anchors]
-    layouts = [
-        lay(TEMPLATE, a, encode=codec.encode, canvas_length=loaded.canvas_length, end_id=codec.end_id) for a in said
-    ]
     with ThreadPoolExecutor() as pool:
         images = list(pool.map(lambda phantom: phantom.image(), phantoms))
     if trial is Trial.BLANK:
         images = [np.full_like(image, 128) for image in images]
     elif trial is Trial.SHUFFLED:
         images = [*images[1:], images[0]]
-    prompts = [
-        encode(
-            [np.repeat(image[..., None], 3, axis=2)],
-            _ORDER,
-            tokenizer=loaded.tokenizer,
-            image_processor=loaded.image_processor,
-        )
-        for image in images
-    ]
-    inputs = {name: torch.cat([prompt[name] for prompt in prompts]).to(loaded.device) for name in prompts[0]}
-    inputs["pixel_values"] = inputs["pixel_values"].to(loaded.model.dtype)
-    filled = infill(loaded, inputs, layouts, seed=seed)
-    texts = []
-    for canvas, layout, anchor in zip(filled, layouts, said, strict=True):
+    colour = [np.repeat(image[..., None], 3, axis=2) for image in images]
+    if loaded.architecture == "gemma4":
+        reports = write_sections(loaded, [[image] for image in colour], TEMPLATE, said, _ORDER, seed=seed, way=way)
+    else:
+        reports = _denoised(loaded, colour, said, seed)
+    texts = [{section.name: section.text for section in sections} for sections, _ in reports]
+    return texts, sum(steps for _, steps in reports)
+
+
+def _denoised(
+    loaded: LoadedModel, images: Sequence[NDArray[np.uint8]], said: Sequence[Sequence[Anchor]], seed: int
+) -> list[tuple[tuple[SectionText, ...], int]]:
+    """The sections of each draft, and its denoising steps."""
+    codec = loaded.codec
+    jobs = []
+    for number, (image, anchors) in enumerate(zip(images, said, strict=True)):
+        layout = lay(TEMPLATE, anchors, encode=codec.encode, canvas_length=loaded.canvas_length, end_id=codec.end_id)
+        inputs = encode([image], _ORDER, tokenizer=loaded.tokenizer, image_processor=loaded.image_processor)
+        prefix = read(loaded, {name: tensor.to(loaded.device) for name, tensor in inputs.items()})
+        jobs.append(Job(prefix, layout, seed + number))
+    reports = []
+    for job, canvas, anchors in zip(jobs, infill(loaded, jobs), said, strict=True):
+        if isinstance(canvas, DraftingError):
+            raise canvas
         tokens = list(zip(codec.pieces(canvas.ids), canvas.probabilities, strict=True))
-        texts.append({section.name: section.text for section in assemble(TEMPLATE, anchor, layout, tokens)})
-    return texts, sum(canvas.steps for canvas in filled)
+        reports.append((assemble(TEMPLATE, anchors, job.layout, tokens), canvas.steps))
+    return reports
 
 
 def _contradicts(sections: dict[str, str], anchor: Anchor) -> bool:
@@ -131,20 +156,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--steps", type=int, help="denoising steps, instead of the model card's")
+    parser.add_argument("--infill", type=Infill, choices=list(Infill), default=Infill.IN_PLACE, help="left to right")
     for trial in list(Trial)[1:]:
         parser.add_argument(f"--{trial}", dest="trials", action="append_const", const=trial, help=f"also {trial}")
     options = parser.parse_args(arguments)
-    loaded = checkpoint.load(options.checkpoint, options.device)
+    loaded = checkpoint.load(options.checkpoint, options.device, architectures=["diffusion_gemma", "gemma4"])
     if options.steps:
         card = replace(loaded.card, sampler=replace(loaded.card.sampler, steps=options.steps))
         loaded = replace(loaded, card=card)
     for trial in (Trial.PLAIN, *(options.trials or ())):
-        result = evaluate(loaded, range(HELD_OUT, HELD_OUT + options.count), trial, batch=options.batch)
+        result = evaluate(
+            loaded, range(HELD_OUT, HELD_OUT + options.count), trial, batch=options.batch, way=options.infill
+        )
         sys.stdout.write(f"{trial}, {options.count} held-out phantoms\n")
         sys.stdout.writelines(f"  {line}\n" for line in result.scores.lines())
         if result.anchors:
             sys.stdout.write(f"  {result.contradicted} of {result.anchors} drafts contradict their anchor\n")
-        sys.stdout.write(f"  {result.steps:.1f} denoising steps a draft, {result.seconds:.0f} s\n")
+        sys.stdout.write(f"  {result.steps:.1f} steps a draft, {result.seconds:.0f} s\n")
         sys.stdout.flush()
 
 
