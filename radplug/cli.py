@@ -261,6 +261,16 @@ def train_demo(
     train_from_phantoms(["--out", str(out_folder), *context.args])
 
 
+@train.command("sibling", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def train_sibling(
+    context: typer.Context, out_folder: Annotated[Path, typer.Option("--out", help="A new folder.")]
+) -> None:
+    """Train the demo model's left-to-right sibling, to compare the two; further options are those of `train demo`."""
+    from model_runtime.training.sibling import main as train_from_phantoms
+
+    train_from_phantoms(["--out", str(out_folder), *context.args])
+
+
 class _Stop(typer.Exit):
     """Leave with a message for a person, and status 2."""
 
