@@ -15,9 +15,9 @@ from torch import Tensor
 
 from model_runtime.canvas import FREE, Layout
 from model_runtime.checkpoint import LoadedModel
-from model_runtime.denoising_step import Clamp, Guess, accept, guess
 from model_runtime.errors import AnchorMoved, Cancelled, DraftingError
-from model_runtime.prefix import Prefix, PrefixRows
+from model_runtime.prefix import Prefix
+from model_runtime.stepping import PlainStepper
 
 OnStep = Callable[[int, int, list[int]], None]  # a job's index, its step from 1 on, its canvas
 
@@ -49,47 +49,61 @@ def infill(loaded: LoadedModel, jobs: Sequence[Job], *, on_step: OnStep | None =
     In a job's place stands AnchorMoved where a clamped position does not hold its token, and Cancelled where its `stop`
     was set, which is noticed within one step; the other jobs go on.
     """
-    rows = [_Row(loaded, number, job) for number, job in enumerate(jobs)]
-    done: dict[int, Filled | DraftingError] = {}
-    hint: Tensor | None = None
-    while rows:
-        prefixes = PrefixRows(loaded, [row.job.prefix for row in rows], loaded.canvas_length)
-        clamp = Clamp(torch.stack([row.clamp for row in rows]), loaded.codec.banned)
-        while not any(row.finished for row in rows):
-            hint = _step(loaded, prefixes, clamp, rows, hint)
-            if on_step:
-                for row in rows:
-                    on_step(row.number, row.steps, row.likeliest.tolist())
-        going = torch.tensor([not row.finished for row in rows], device=loaded.device)
-        done |= {row.number: row.result() for row in rows if row.finished}
-        rows = [row for row in rows if not row.finished]
-        hint = None if hint is None else hint[going]
-    return [done[number] for number in range(len(jobs))]
+    rows = everyone = [_Row(loaded, number, job) for number, job in enumerate(jobs)]
+    if not rows:
+        return []
+    steps = (loaded.stepper or PlainStepper()).start(
+        loaded,
+        [row.job.prefix for row in rows],
+        clamp=torch.stack([row.clamp for row in rows]),
+        canvas=torch.stack([row.canvas for row in rows]),
+    )
+    frames: list[tuple[int, int, list[int]]] = []
+    while going := [k for k, row in enumerate(rows) if not row.finished]:
+        if len(going) < len(rows):
+            steps.keep(going)
+            rows = [rows[k] for k in going]
+        outcome = steps.step(
+            temperature=torch.tensor([row.temperature for row in rows]),
+            chance=torch.stack([row.chance() for row in rows]),
+            noise=torch.stack([row.noise() for row in rows]),
+        )
+        _tell(on_step, frames)  # of the step before, while a GPU is at this one
+        seen = outcome()
+        for k, row in enumerate(rows):
+            row.take(seen.likeliest[k], seen.confidence[k], float(seen.entropy[k]))
+        frames = [(row.number, row.steps, row.likeliest.tolist()) for row in rows if not row.unwanted]
+    _tell(on_step, frames)
+    return [row.result() for row in everyone]
+
+
+def _tell(on_step: OnStep | None, frames: Sequence[tuple[int, int, list[int]]]) -> None:
+    if on_step:
+        for frame in frames:
+            on_step(*frame)
 
 
 class _Row:
-    """A job under way."""
+    """A job under way; its tensors are on the CPU."""
 
     def __init__(self, loaded: LoadedModel, number: int, job: Job) -> None:
         self.number, self.job = number, job
         self._sampler = loaded.card.sampler
-        self._device = loaded.device
         self._vocabulary = loaded.vocabulary_size
         self._generator = torch.Generator().manual_seed(job.seed % 2**63)  # on the CPU: the same numbers everywhere
         self._most_steps = job.steps or self._sampler.steps
-        self.clamp = torch.tensor(job.layout.ids, device=loaded.device)
-        start = self.clamp if job.start is None else torch.tensor(list(job.start), device=loaded.device)
+        self.clamp = torch.tensor(job.layout.ids)
+        start = self.clamp if job.start is None else torch.tensor(list(job.start))
         start = torch.where(start == FREE, self.noise(), start)
         self.canvas = torch.where(self.clamp == FREE, start, self.clamp)
         self.likeliest, self._confidence = self.canvas, torch.ones_like(self.canvas, dtype=torch.float32)
         self.steps, self._steady, self._full = 0, 0, not job.layout.free
 
     def noise(self) -> Tensor:
-        ids = torch.randint(self._vocabulary, (len(self.job.layout.ids),), generator=self._generator)
-        return ids.to(self._device, non_blocking=True)
+        return torch.randint(self._vocabulary, (len(self.job.layout.ids),), generator=self._generator)
 
     def chance(self) -> Tensor:
-        return torch.rand(len(self.job.layout.ids), generator=self._generator).to(self._device, non_blocking=True)
+        return torch.rand(len(self.job.layout.ids), generator=self._generator)
 
     @property
     def temperature(self) -> float:
@@ -97,10 +111,10 @@ class _Row:
         left = (self._most_steps - self.steps) / self._most_steps
         return self._sampler.t_min + (self._sampler.t_max - self._sampler.t_min) * left
 
-    def take(self, likeliest: Tensor, confidence: Tensor, entropy: float, canvas: Tensor) -> None:
+    def take(self, likeliest: Tensor, confidence: Tensor, entropy: float) -> None:
         """What a step made of this row; `entropy` is the sum over the canvas, in nats."""
         self._steady = self._steady + 1 if self.steps and torch.equal(likeliest, self.likeliest) else 0
-        self.likeliest, self._confidence, self.canvas = likeliest, confidence, canvas
+        self.likeliest, self._confidence = likeliest, confidence
         self.steps += 1
         # Clamped positions have no entropy: the mean is over the free ones.
         sure = entropy / self.job.layout.free < self._sampler.confidence_threshold
@@ -109,10 +123,10 @@ class _Row:
 
     @property
     def finished(self) -> bool:
-        return self._full or self._unwanted
+        return self._full or self.unwanted
 
     @property
-    def _unwanted(self) -> bool:
+    def unwanted(self) -> bool:
         return self.job.stop is not None and self.job.stop.is_set()
 
     def result(self) -> Filled | DraftingError:
@@ -124,21 +138,3 @@ class _Row:
                 "a clamped position of the canvas holds another token than it was given; nothing is shown"
             )
         return Filled(tuple(self.likeliest.tolist()), tuple(self._confidence.tolist()), self.steps)
-
-
-def _step(loaded: LoadedModel, prefixes: PrefixRows, clamp: Clamp, rows: Sequence[_Row], hint: Tensor | None) -> Tensor:
-    """Move every row by one step; the hint for the next."""
-    seen: Guess = guess(
-        loaded,
-        prefixes,
-        clamp,
-        canvas=torch.stack([row.canvas for row in rows]),
-        hint=hint,
-        temperature=torch.tensor([row.temperature for row in rows], device=loaded.device),
-        chance=torch.stack([row.chance() for row in rows]),
-    )
-    canvas = accept(seen, loaded.card.sampler.entropy_bound, torch.stack([row.noise() for row in rows]))
-    entropies = seen.entropy.sum(-1).tolist()
-    for k, row in enumerate(rows):
-        row.take(seen.likeliest[k], seen.confidence[k], entropies[k], canvas[k])
-    return seen.hint

@@ -1,0 +1,90 @@
+"""The seam between the denoising loop and what computes its steps: plain PyTorch here, a GPU's own way in `gpu`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from model_runtime.checkpoint import LoadedModel
+from model_runtime.denoising_step import Clamp, accept, guess
+from model_runtime.prefix import Prefix, PrefixRows
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a step thought of each row, on the CPU; see denoising_step.Guess."""
+
+    likeliest: Tensor  # (rows, canvas length)
+    confidence: Tensor  # (rows, canvas length)
+    entropy: Tensor  # (rows,), the sum over the canvas, nats
+
+
+class Steps(Protocol):
+    """Rows under way. Their canvases, and what the model thought of them last, stay on the device."""
+
+    def step(self, temperature: Tensor, chance: Tensor, noise: Tensor) -> Callable[[], Seen]:
+        """Begin a step of every row; the call that comes back waits for its end, and is made before the next `step`.
+
+        All are on the CPU: `temperature` (rows,), `chance` and `noise` (rows, canvas length); see denoising_step.
+        """
+        ...
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with these rows only, in this order."""
+        ...
+
+
+class Stepper(Protocol):
+    """A way of computing steps: all give the same canvases, within the rounding of their arithmetic."""
+
+    def start(self, loaded: LoadedModel, prefixes: Sequence[Prefix], clamp: Tensor, canvas: Tensor) -> Steps:
+        """Rows to be denoised together, one for each prefix; `clamp` and `canvas` (rows, canvas length) on the CPU.
+
+        `clamp` holds a token where one is fixed, else FREE. Whoever starts rows is done with those started before.
+        """
+        ...
+
+
+class PlainStepper:
+    """Runs anywhere, on whatever device the model is."""
+
+    def start(self, loaded: LoadedModel, prefixes: Sequence[Prefix], clamp: Tensor, canvas: Tensor) -> Steps:
+        return _PlainSteps(loaded, prefixes, clamp, canvas)
+
+
+class _PlainSteps:
+    def __init__(self, loaded: LoadedModel, prefixes: Sequence[Prefix], clamp: Tensor, canvas: Tensor) -> None:
+        self._loaded, self._prefixes = loaded, prefixes
+        self._clamp, self._canvas = clamp.to(loaded.device), canvas.to(loaded.device)
+        self._hint: Tensor | None = None
+        self.keep(range(len(prefixes)))
+
+    def keep(self, rows: Sequence[int]) -> None:
+        going = list(rows)
+        self._prefixes = [self._prefixes[row] for row in going]
+        self._clamp, self._canvas = self._clamp[going], self._canvas[going]
+        self._hint = None if self._hint is None else self._hint[going]
+        self._read = PrefixRows(self._loaded, self._prefixes, self._loaded.canvas_length)
+        self._fixed = Clamp(self._clamp, self._loaded.codec.banned)
+
+    def step(self, temperature: Tensor, chance: Tensor, noise: Tensor) -> Callable[[], Seen]:
+        device = self._loaded.device
+
+        def result() -> Seen:
+            now = guess(
+                self._loaded,
+                self._read,
+                self._fixed,
+                self._canvas,
+                self._hint,
+                temperature.to(device),
+                chance.to(device),
+            )
+            self._canvas = accept(now, self._loaded.card.sampler.entropy_bound, noise.to(device))
+            self._hint = now.hint
+            return Seen(now.likeliest.cpu(), now.confidence.cpu(), now.entropy.sum(-1).cpu())
+
+        return result
