@@ -118,6 +118,11 @@ def load(
     )
 
 
+def fingerprint_of(directory: Path) -> str:
+    """Of a checkpoint directory, as `load` gives it. Raises UnusableCheckpoint where a file is missing."""
+    return fingerprint(_files(Path(directory)))
+
+
 def fingerprint(files: list[Path]) -> str:
     """sha256, hexadecimal, as `sha256sum FILES | sha256sum` in the files' own directory prints it, sorted by name."""
     files = sorted(files, key=lambda path: path.name)

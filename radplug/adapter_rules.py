@@ -8,6 +8,11 @@ from pathlib import Path
 from radplug.settings import AdapterSettings
 
 
+def directories(rules: Sequence[AdapterSettings]) -> tuple[Path, ...]:
+    """Of all adapters that the rules name, each once."""
+    return tuple(dict.fromkeys(rule.directory for rule in rules if rule.directory))
+
+
 def choose(
     rules: Sequence[AdapterSettings], procedures: Collection[tuple[str, str]], modality: str, body_part: str
 ) -> Path | None:

@@ -13,14 +13,17 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from model_runtime.errors import UnusableCheckpoint
+from model_runtime.adapter_card import AdapterCard
+from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
 from model_runtime.model_card import ModelCard
 from radplug import __version__, logs, settings, show
+from radplug.adapter_rules import directories
 from radplug.domain import Dictation, UnknownCase
 from radplug.records.database import WrongSchema
 from radplug.settings import SettingsError
 from radplug.supervisor import StationFailed
 from radplug.templates import BadTemplate, TemplateFile, read
+from radplug.training_commands import train
 from radplug.wiring import House
 
 app = typer.Typer(
@@ -61,6 +64,8 @@ def up(context: typer.Context) -> None:
     # what no restart of a station would mend is said before any is started
     house.settings.listener.callers  # noqa: B018
     ModelCard.read(house.checkpoint)
+    for directory in directories(house.settings.adapter):
+        AdapterCard.read(directory)
     house.templates  # noqa: B018
     house.database.migrate()
     stop = threading.Event()
@@ -242,33 +247,7 @@ def version() -> None:
     out.print(__version__, highlight=False)
 
 
-train = typer.Typer(no_args_is_help=True)
 app.add_typer(train, name="train", rich_help_panel="Setting up")
-
-
-@train.callback()
-def training() -> None:
-    """Train a model."""
-
-
-@train.command("demo", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def train_demo(
-    context: typer.Context, out_folder: Annotated[Path, typer.Option("--out", help="A new folder.")]
-) -> None:
-    """Train the demo model anew from synthetic phantoms; further options are those of model_runtime.training.demo."""
-    from model_runtime.training.demo import main as train_from_phantoms
-
-    train_from_phantoms(["--out", str(out_folder), *context.args])
-
-
-@train.command("sibling", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def train_sibling(
-    context: typer.Context, out_folder: Annotated[Path, typer.Option("--out", help="A new folder.")]
-) -> None:
-    """Train the demo model's left-to-right sibling, to compare the two; further options are those of `train demo`."""
-    from model_runtime.training.sibling import main as train_from_phantoms
-
-    train_from_phantoms(["--out", str(out_folder), *context.args])
 
 
 class _Stop(typer.Exit):
@@ -298,7 +277,10 @@ def main() -> None:
     os.umask(0o077)  # what the stations write is for their own user alone
     try:
         app()
-    except (SettingsError, WrongSchema, UnknownCase, UnusableCheckpoint, BadTemplate, StationFailed) as error:
+    except (
+        *(SettingsError, WrongSchema, UnknownCase, StationFailed),
+        *(UnusableCheckpoint, UnusableAdapter, BadTemplate),
+    ) as error:
         err.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
 

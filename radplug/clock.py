@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 class Doorbell(Protocol):
     """The queue. Raises BellBroken where it cannot be reached."""
 
-    def draft(self, case_id: str) -> None: ...
+    def draft(self, case_id: str, *, awaited: bool) -> None: ...
     def deliver(self, case_id: str) -> None: ...
 
 
@@ -40,9 +40,9 @@ def tick(house: House, doorbell: Doorbell) -> None:
     now = house.now()
     for case_id in house.drafting.due_to_close(now):
         pipeline.close(house, case_id)
-    for case_id in house.drafting.due_to_draft(house.now()):
-        doorbell.draft(case_id)
-        house.drafting.ring_again_at(case_id, house.now() + RING_AGAIN)
+    for due in house.drafting.due_to_draft(house.now()):
+        doorbell.draft(due.case_id, awaited=due.awaited)
+        house.drafting.ring_again_at(due.case_id, house.now() + RING_AGAIN)
     for case_id in house.delivering.due(now):
         doorbell.deliver(case_id)
         house.delivering.ring_again_at(case_id, now, now + RING_AGAIN)

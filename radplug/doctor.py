@@ -12,8 +12,10 @@ import redis
 
 from dicom_io.errors import DicomError
 from dicom_io.sending import Peer, echo
-from model_runtime.errors import UnusableCheckpoint
+from model_runtime.adapter_card import AdapterCard
+from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
 from model_runtime.model_card import ModelCard
+from radplug.adapter_rules import directories
 from radplug.embedded_redis import NoRedis, find_server
 from radplug.findings import Finding
 from radplug.records.database import WrongSchema
@@ -34,6 +36,7 @@ def examine(house: House) -> list[Finding]:
         _listener,
         _stations,
         _checkpoint,
+        _adapters,
         _templates,
         _gpu,
         _pacs,
@@ -146,6 +149,34 @@ def _checkpoint(house: House) -> Iterator[Finding]:
         yield Finding("checkpoint", False, f"{house.checkpoint} holds no model; set model.checkpoint")
         return
     yield Finding("checkpoint", True, f"{card.name} {card.version}: {card.purpose}")
+
+
+def _adapters(house: House) -> Iterator[Finding]:
+    """By their cards alone: whether its weights fit, an adapter shows when the draft worker loads it."""
+    if not directories(house.settings.adapter):
+        return
+    from model_runtime.checkpoint import fingerprint_of  # loads torch, as _gpu does
+
+    try:
+        base = fingerprint_of(house.checkpoint)
+    except UnusableCheckpoint:
+        return  # said already
+    names: set[str] = set()
+    for directory in directories(house.settings.adapter):
+        try:
+            card = AdapterCard.read(directory)
+        except UnusableAdapter as error:
+            yield Finding("adapter", False, str(error))
+            continue
+        about = f"adapter {card.name}"
+        if card.base_fingerprint != base:
+            text = f"{directory} was trained on the checkpoint {card.base_fingerprint}, model.checkpoint is {base}"
+            yield Finding(about, False, f"{text}; take the adapter for this checkpoint")
+        elif card.name in names:
+            yield Finding(about, False, f"{directory} has the name of another adapter; give each a name of its own")
+        else:
+            yield Finding(about, True, f"{card.version}: {card.purpose}")
+        names.add(card.name)
 
 
 def _templates(house: House) -> Iterator[Finding]:

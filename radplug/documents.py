@@ -6,8 +6,9 @@ Documents are minted here, once. They are written before the draft's row, so a r
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 
 from dicom_io import report as sr
 from dicom_io import structured_report
@@ -21,6 +22,8 @@ from hl7.header import Application, Header
 from hl7.orders import Order
 from hl7.patient import Patient
 from hl7.result import Device, Result, ResultSection
+from model_runtime.canvas import Code
+from model_runtime.draft_text import DraftText
 from radplug import __version__
 from radplug.domain import Case, Document, DocumentKind, Draft, KeptInstance, NotDraftable
 from radplug.records.viewing import Viewing
@@ -50,28 +53,36 @@ class Documents:
         self._pacs = pacs
         self._reporting = reporting
 
-    def compose(self, case: Case, draft: Draft, instances: Sequence[KeptInstance]) -> list[tuple[str, Document]]:
+    def compose(
+        self, case: Case, draft: Draft, title: Code, instances: Sequence[KeptInstance]
+    ) -> list[tuple[str, Document]]:
         """(destination, document) for every destination: one SR for all PACS, an ORU of its own for each RIS.
+
+        `title` is the SR's, as the template has it.
 
         Raises:
             NotDraftable: the draft's text, or the study itself, cannot stand in a document.
         """
         try:
-            return self._compose(case, draft, instances)
+            return self._compose(case, draft, title, instances)
         except (Refused, Malformed) as error:
             raise NotDraftable(f"the draft cannot be sent: {error}") from error
 
-    def _compose(self, case: Case, draft: Draft, instances: Sequence[KeptInstance]) -> list[tuple[str, Document]]:
+    def _compose(
+        self, case: Case, draft: Draft, title: Code, instances: Sequence[KeptInstance]
+    ) -> list[tuple[str, Document]]:
         shown = {image.sop_instance_uid for image in draft.images}
         source = next(kept for kept in instances if kept.instance.sop_instance_uid in shown)
         outgoing: list[tuple[str, Document]] = []
         if self._pacs:
-            document = self._sr(case, draft, instances, source)
+            document = self._sr(case, draft, title, instances, source)
             outgoing += [(pacs.name, document) for pacs in self._pacs]
         outgoing += [(r.name, self._oru(case, draft, source.instance, r)) for r in self._reporting]
         return outgoing
 
-    def _sr(self, case: Case, draft: Draft, instances: Sequence[KeptInstance], source: KeptInstance) -> Document:
+    def _sr(
+        self, case: Case, draft: Draft, title: Code, instances: Sequence[KeptInstance], source: KeptInstance
+    ) -> Document:
         predecessor = self._predecessor(case, draft.version)
         ids = sr.DocumentIds(
             sop_instance_uid=mint_uid(),
@@ -80,7 +91,7 @@ class Documents:
             instance_number=draft.version,
         )
         data = structured_report.build(
-            self._report(case, draft, source.instance),
+            self._report(case, draft, title, source.instance),
             Study.of(kept.instance for kept in instances),
             read_header(self._store.path(source.file)),
             ids,
@@ -99,20 +110,19 @@ class Documents:
         ]
         return sr.Predecessor(earlier[-1].id, earlier[-1].series_uid) if earlier else None
 
-    def _report(self, case: Case, draft: Draft, source: Instance) -> sr.DraftReport:
+    def _report(self, case: Case, draft: Draft, title: Code, source: Instance) -> sr.DraftReport:
         shown = tuple(sr.ImageReference(image.sop_instance_uid, image.frame) for image in draft.images)
         order, procedure = draft.order, _procedure(draft, source)
         return sr.DraftReport(
             sections=tuple(
                 sr.ReportSection(
-                    heading=sr.Code(section.code.value, section.code.scheme, section.code.meaning),
+                    heading=_sr_code(section.code),
                     element=ELEMENTS.get(section.code.value, sr.FINDING),
-                    paragraphs=(
-                        sr.Paragraph(section.text or EMPTY, shown if section.code.value == sr.FINDINGS.value else ()),
-                    ),
+                    paragraphs=(sr.Paragraph(section.text, shown if section.code.value == sr.FINDINGS.value else ()),),
                 )
-                for section in draft.text.sections
+                for section in _told_apart(draft.text)
             ),
+            title=_sr_code(title),
             device=self._observer(draft),
             procedure=procedure,
             requested=(
@@ -137,9 +147,10 @@ class Documents:
             version=f"radplug {__version__}, model {model.version}",
             serial=device.serial_number,
             description=(
-                f"Draft report text; model sha256:{model.fingerprint}; adapter {model.adapter or 'none'}; "
-                f"seed {model.seed}; {model.sampler}; transformers {model.transformers}; torch {model.torch}; "
-                f"template {draft.template}"
+                f"Draft report text; model sha256:{model.fingerprint}; "
+                f"adapter {f'sha256:{model.adapter}' if model.adapter else 'none'}; seed {model.seed}; "
+                f"{', '.join(f'{name} {value}' for name, value in asdict(model.sampler).items())}; "
+                f"transformers {model.transformers}; torch {model.torch}; {model.device}; template {draft.template}"
             ),
         )
 
@@ -175,8 +186,8 @@ class Documents:
             order=replace(known, procedure_code=codes),
             study_uid=case.study_uid,
             sections=tuple(
-                ResultSection(section.code.value, section.code.scheme, section.code.meaning, section.text or EMPTY)
-                for section in draft.text.sections
+                ResultSection(section.code.value, section.code.scheme, section.name, section.text)
+                for section in _told_apart(draft.text)
             ),
             banner=sr.BANNER,
             device=Device(observer.model, observer.manufacturer.upper(), observer.uid),
@@ -188,6 +199,32 @@ class Documents:
         path = self._store.case_folder(case.id, draft.version) / name
         write_durably(path, data)
         return str(path.relative_to(self._store.root))
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """A section as documents have it."""
+
+    code: Code
+    name: str
+    text: str
+
+
+def _told_apart(text: DraftText) -> list[_Section]:
+    """The sections; where several have one code, headings tell them apart, in front of their texts and as names."""
+    times = Counter((section.code.scheme, section.code.value) for section in text.sections)
+    told: list[_Section] = []
+    for section in text.sections:
+        code, words = section.code, section.text or EMPTY
+        if times[code.scheme, code.value] > 1:
+            told.append(_Section(code, section.heading.rstrip(":"), f"{section.heading}\n{words}"))
+        else:
+            told.append(_Section(code, code.meaning, words))
+    return told
+
+
+def _sr_code(code: Code) -> sr.Code:
+    return sr.Code(code.value, code.scheme, code.meaning)
 
 
 def _procedure(draft: Draft, source: Instance) -> sr.Code | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 
 from dicom_io.study import Instance, Patient
 from hl7.orders import Order
@@ -82,6 +83,15 @@ class Lease:
     case_id: str
     owner: str
     fence: int
+    attempt: int  # to draft the case, from 1 on
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A complete case that nobody is drafting."""
+
+    case_id: str
+    awaited: bool  # by a radiologist, who has dictated something for it
 
 
 class Received(StrEnum):
@@ -137,6 +147,7 @@ class Plan:
     body_part: str
     view: str
     images: int  # that the model can be shown, at most
+    adapter: Path | None  # the directory of the LoRA adapter that drafts it
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +162,15 @@ class KeyImage:
 
 
 @dataclass(frozen=True, slots=True)
+class Brief:
+    """What the draftsman is given of a case."""
+
+    plan: Plan
+    images: tuple[KeyImage, ...]
+    said: Sequence[Dictation]
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """One version of a report: never verified, never final."""
 
@@ -158,10 +178,11 @@ class Draft:
     version: int
     template: str
     text: DraftText
+    doubtful: bool  # the model was less sure of some sentence than the site wants it to be
     images: tuple[KeyImage, ...]
     order: Order | None
     drafted_at: datetime
-    seconds: Mapping[str, float]  # queue, render, infer
+    seconds: Mapping[str, float]  # queue, render, infer; what a batch waits for its other cases is in the last
 
 
 class DocumentKind(StrEnum):

@@ -13,20 +13,25 @@ from PIL import Image
 from transformers.utils import logging as transformers_logging
 
 from hl7.orders import Order
+from model_runtime.adapters import Adapter
 from model_runtime.canvas import Anchor, Template
 from model_runtime.draft_text import DraftText
 from model_runtime.drafter import Drafter
+from model_runtime.drafting import Wish
 from model_runtime.errors import AnchorDoesNotFit, AnchorRefused
 from model_runtime.model_card import ModelCard
 from model_runtime.prompt import PromptFacts
+from radplug import adapter_rules
 from radplug.body_part import body_part
-from radplug.domain import Case, Dictation, KeptInstance, KeyImage, NotDraftable, Plan
+from radplug.domain import Brief, Case, KeptInstance, NotDraftable, Plan
+from radplug.settings import AdapterSettings
 from radplug.templates import choose
 
 
 class Draftsman:
     """Drafts with the checkpoint in a directory, which is loaded once, at `warm_up` or the first draft.
 
+    `adapters` are the site's rules for which adapter drafts which case; all that they name are loaded as well.
     `threads` are the CPU threads of the model (0: as many as there are cores); `data` is where image files lie.
     """
 
@@ -34,6 +39,7 @@ class Draftsman:
         self,
         checkpoint: Path,
         templates: Sequence[Template],
+        adapters: Sequence[AdapterSettings],
         data: Path,
         *,
         device: Literal["auto", "cpu", "cuda"],
@@ -43,6 +49,7 @@ class Draftsman:
     ) -> None:
         self._checkpoint = checkpoint
         self._templates = templates
+        self._rules = adapters
         self._data = data
         self._device = device
         self._threads = threads
@@ -58,11 +65,20 @@ class Draftsman:
             torch.set_num_threads(self._threads)
         return Drafter.load(self._checkpoint, self._device)
 
+    @cached_property
+    def _adapters(self) -> dict[Path, Adapter]:
+        return {directory: self._drafter.attach(directory) for directory in adapter_rules.directories(self._rules)}
+
     def warm_up(self) -> str:
-        """Load the model and draft once; what is now ready, in words."""
+        """Load the model and its adapters, and draft once; what is now ready, in words.
+
+        Raises UnusableCheckpoint and UnusableAdapter.
+        """
+        adapters = [adapter.name for adapter in self._adapters.values()]
         self._drafter.warm_up()
         identity = self._drafter.identity(self._seed)
-        return f"{identity.name} {identity.version} on {identity.device}"
+        ready = f"{identity.name} {identity.version} on {identity.device}"
+        return f"{ready}, adapters {', '.join(adapters)}" if adapters else ready
 
     def plan(self, case: Case, instances: Sequence[KeptInstance], order: Order | None) -> Plan:
         """What the study is drafted as. Raises NotDraftable where the model was not made for it."""
@@ -75,19 +91,33 @@ class Draftsman:
         if not_covered:
             raise NotDraftable(not_covered)
         codes = (*([order.procedure_code] if order else []), *(i.procedure_code for i in images))
-        template = choose(self._templates, [(value, scheme) for value, scheme, _ in codes], case.modality, part)
+        procedures = [(value, scheme) for value, scheme, _ in codes]
+        template = choose(self._templates, procedures, case.modality, part)
         if template is None:
             raise NotDraftable(
                 f"no report template is for {case.modality} of {part or 'an unnamed body part'}; add one"
             )
-        return Plan(template, case.modality, part, images[0].view_position, self._card.most_images)
+        adapter = adapter_rules.choose(self._rules, procedures, case.modality, part)
+        return Plan(template, case.modality, part, images[0].view_position, self._card.most_images, adapter)
 
-    def draft(self, plan: Plan, images: Sequence[KeyImage], said: Sequence[Dictation]) -> DraftText:
-        """The text around what was dictated. Raises NotDraftable where the phrases cannot all stand in the report."""
-        pixels = [np.asarray(Image.open(self._data / image.file).convert("RGB")) for image in images]
-        anchors = [Anchor(dictation.section, dictation.text) for dictation in said]
-        facts = PromptFacts(plan.modality, plan.body_part, plan.view)
-        try:
-            return self._drafter.draft(pixels, plan.template, anchors, facts, seed=self._seed)
-        except (AnchorDoesNotFit, AnchorRefused) as error:
-            raise NotDraftable(str(error)) from error
+    def draft(self, briefs: Sequence[Brief]) -> list[DraftText | Exception]:
+        """The texts around what was dictated, in one batch; what goes wrong with one stands in its place.
+
+        That is NotDraftable where the phrases cannot all stand in the report.
+        """
+        return [_in_our_words(result) for result in self._drafter.draft_all([self._wish(brief) for brief in briefs])]
+
+    def _wish(self, brief: Brief) -> Wish:
+        plan = brief.plan
+        return Wish(
+            images=[np.asarray(Image.open(self._data / image.file).convert("RGB")) for image in brief.images],
+            template=plan.template,
+            anchors=[Anchor(dictation.section, dictation.text) for dictation in brief.said],
+            facts=PromptFacts(plan.modality, plan.body_part, plan.view),
+            seed=self._seed,
+            adapter=self._adapters[plan.adapter].name if plan.adapter else None,
+        )
+
+
+def _in_our_words(result: DraftText | Exception) -> DraftText | Exception:
+    return NotDraftable(str(result)) if isinstance(result, AnchorDoesNotFit | AnchorRefused) else result

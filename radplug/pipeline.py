@@ -5,154 +5,37 @@
                           worker    worker
 
 Every stage can be done again: what it decides stands in rows, and a stage that finds its work done, or taken by
-another, does nothing. The parts that the stages use are the Protocols below; `wiring` supplies the real ones.
+another, does nothing. What the stages ask of the house's parts stands in `parts`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Protocol
+from time import sleep
 
 from dicom_io.study import Instance
 from hl7.orders import Order
 from model_runtime.draft_text import DraftText
 from radplug.domain import (
+    Brief,
     Case,
     CaseState,
     Delivery,
     DeliveryRefused,
     DestinationUnavailable,
-    Dictation,
-    Document,
     Draft,
     KeptInstance,
-    KeyImage,
     Lease,
     NotDraftable,
-    Patience,
-    Plan,
     Received,
     StaleWork,
-    StoredFile,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What the site has decided about times and numbers."""
-
-    patience: Patience
-    expected_series: Mapping[str, int]  # image series to wait for, by modality
-    lease: timedelta  # a worker that is not heard of for so long has lost its case
-    drafting_attempts: int
-    first_retry: timedelta
-    longest_retry: timedelta
-    delivery_attempts: int
-    delivery_lease: timedelta  # longer than the slowest destination's time-out
-
-
-# ── the parts, as the stages see them ──
-
-
-class Store(Protocol):
-    def digest(self, data_set: bytes) -> str: ...
-    def keep(self, header: bytes, data_set: bytes, sha256: str, at: datetime) -> StoredFile: ...
-    def discard(self, stored: StoredFile) -> None: ...
-
-
-class Receiving(Protocol):
-    def knows(self, instance: Instance, sha256: str) -> bool: ...
-    def add(
-        self, instance: Instance, stored: StoredFile, calling_ae: str, at: datetime, patience: Patience
-    ) -> Received: ...
-
-
-class Drafting(Protocol):
-    def wait_for_more(self, case_id: str) -> bool: ...
-    def close(self, case_id: str, now: datetime) -> None: ...
-    def lease(self, case_id: str, owner: str, now: datetime, until: datetime) -> Lease | None: ...
-    def release(self, lease: Lease, ring_at: datetime, reason: str) -> None: ...
-    def instances(self, case_id: str) -> list[KeptInstance]: ...
-    def order(self, case: Case) -> Order | None: ...
-    def dictations(self, case: Case) -> list[Dictation]: ...
-    def keep(self, lease: Lease, draft: Draft, outgoing: Sequence[tuple[str, Document]]) -> None: ...
-    def set_aside(self, lease: Lease, state: CaseState, reason: str) -> None: ...
-
-
-class Delivering(Protocol):
-    def lease(self, case_id: str, now: datetime, until: datetime) -> list[Delivery]: ...
-    def failures(self, destination: str) -> int: ...
-    def delivered(self, delivery: Delivery, outcome: str, now: datetime) -> None: ...
-    def postponed(self, delivery: Delivery, outcome: str, retry_at: datetime, down_until: datetime) -> None: ...
-    def dead(self, delivery: Delivery, outcome: str, now: datetime) -> None: ...
-
-
-class Viewing(Protocol):
-    def case(self, case_id: str) -> Case: ...
-
-
-class Audit(Protocol):
-    def note(self, event: str, case_id: str = "", **detail: str | int | float | bool) -> None: ...
-
-
-class Draftsman(Protocol):
-    def plan(self, case: Case, instances: Sequence[KeptInstance], order: Order | None) -> Plan:
-        """Raises NotDraftable where the model was not made for such a study."""
-
-    def draft(self, plan: Plan, images: Sequence[KeyImage], said: Sequence[Dictation]) -> DraftText:
-        """Raises NotDraftable where the dictated phrases cannot all stand in the report."""
-
-
-class KeyImages(Protocol):
-    def render(self, case: Case, version: int, plan: Plan, instances: Sequence[KeptInstance]) -> tuple[KeyImage, ...]:
-        """Raises NotDraftable where nothing can or should be rendered."""
-
-
-class Documents(Protocol):
-    def compose(self, case: Case, draft: Draft, instances: Sequence[KeptInstance]) -> list[tuple[str, Document]]:
-        """The draft in each destination's format, minted and written: (destination, document)."""
-
-
-class Destinations(Protocol):
-    def send(self, delivery: Delivery) -> str:
-        """The destination's answer in words. Raises DeliveryRefused, DestinationUnavailable."""
-
-
-class House(Protocol):
-    """Every part; made when first asked for, so that the listener never loads what only the model needs."""
-
-    @property
-    def policy(self) -> Policy: ...
-    @property
-    def store(self) -> Store: ...
-    @property
-    def receiving(self) -> Receiving: ...
-    @property
-    def drafting(self) -> Drafting: ...
-    @property
-    def delivering(self) -> Delivering: ...
-    @property
-    def viewing(self) -> Viewing: ...
-    @property
-    def audit(self) -> Audit: ...
-    @property
-    def key_images(self) -> KeyImages: ...
-    @property
-    def draftsman(self) -> Draftsman: ...
-    @property
-    def documents(self) -> Documents: ...
-    @property
-    def destinations(self) -> Destinations: ...
-    def now(self) -> datetime: ...
-    def holding(self, lease: Lease) -> AbstractContextManager[None]: ...
-
-
-# ── the stages ──
+from radplug.parts import Held, House, Policy
 
 
 def receive(house: House, instance: Instance, header: bytes, data_set: bytes, calling_ae: str) -> Received:
@@ -190,56 +73,120 @@ def close(house: House, case_id: str) -> None:
 
 
 def draft(house: House, case_id: str, owner: str) -> None:
-    """Render, draft and write down the documents of a complete case, if nobody else is at it."""
+    """Draft a complete case, if nobody else is at it, in one batch with others that wait.
+
+    A case that is tried again goes by itself: it may be the one that has brought a whole batch down.
+    """
+    leases = _lease(house, case_id, owner)
+    if leases and leases[0].attempt == 1 and house.policy.batch > 1:
+        sleep(house.policy.gather.total_seconds())
+        for other in house.drafting.waiting(house.now(), house.policy.batch - 1):
+            leases += _lease(house, other, owner)
+    _draft(house, leases)
+
+
+def draft_at_once(house: House, case_id: str, owner: str) -> None:
+    """As `draft`, for a case that a radiologist waits for: it waits for no company, and has none."""
+    _draft(house, _lease(house, case_id, owner))
+
+
+def _lease(house: House, case_id: str, owner: str) -> list[Lease]:
     now = house.now()
     lease = house.drafting.lease(case_id, owner, now, now + house.policy.lease)
-    if lease is None:
+    return [lease] if lease else []
+
+
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    """A case whose images are rendered and whose text is still to come."""
+
+    lease: Lease
+    case: Case
+    instances: Sequence[KeptInstance]
+    order: Order | None
+    brief: Brief
+    started: datetime
+    rendered: datetime
+
+
+def _draft(house: House, leases: Sequence[Lease]) -> None:
+    """Render, draft in one batch, and write down the documents of each case."""
+    if not leases:
         return
-    case = house.viewing.case(case_id)
-    try:
-        if case.attempts > house.policy.drafting_attempts:
-            reason = f"drafting was tried {case.attempts - 1} times; the last time: {case.reason or 'the worker died'}"
-            house.drafting.set_aside(lease, CaseState.FAILED, reason)
-            house.audit.note("drafting failed", case_id, attempts=case.attempts - 1)
-            return
-        with house.holding(lease):
+    under_way: list[_UnderWay] = []
+    with house.holding(leases) as held:
+        for lease in leases:
+            with _by_itself(house, held, lease):
+                if lease.attempt <= house.policy.drafting_attempts:
+                    under_way.append(_render(house, lease))
+                else:
+                    _give_up(house, lease)
+        texts = house.draftsman.draft([work.brief for work in under_way])
+        for work, text in zip(under_way, texts, strict=True):
+            with _by_itself(house, held, work.lease):
+                if isinstance(text, Exception):
+                    raise text
+                _keep(house, work, text, batch=len(under_way))
+
+
+@contextmanager
+def _by_itself(house: House, held: Held, lease: Lease) -> Iterator[None]:
+    """One case of a batch: however it ends, the others go on."""
+    with held.by_itself(lease):
+        try:
             try:
-                made, outgoing = _draft(house, case, now)
+                yield
             except NotDraftable as reason:
                 house.drafting.set_aside(lease, CaseState.NOT_DRAFTED, str(reason))
-                house.audit.note("not drafted", case_id, reason=str(reason))
-                return
-            house.drafting.keep(lease, made, outgoing)
-    except StaleWork as stale:
-        house.audit.note("draft thrown away", case_id, reason=str(stale))
-        return
-    model = made.text.identity
-    house.audit.note("drafted", case_id, version=made.version, model=model.name, fingerprint=model.fingerprint)
+                house.audit.note("not drafted", lease.case_id, reason=str(reason))
+        except StaleWork as stale:
+            house.audit.note("draft thrown away", lease.case_id, reason=str(stale))
 
 
-def _draft(house: House, case: Case, started: datetime) -> tuple[Draft, list[tuple[str, Document]]]:
-    instances = house.drafting.instances(case.id)
-    order, said, version = house.drafting.order(case), house.drafting.dictations(case), case.version + 1
+def _render(house: House, lease: Lease) -> _UnderWay:
+    started, case = house.now(), house.viewing.case(lease.case_id)
+    instances, order = house.drafting.instances(case.id), house.drafting.order(case)
     plan = house.draftsman.plan(case, instances, order)
-    images = house.key_images.render(case, version, plan, instances)
-    rendered = house.now()
-    text = house.draftsman.draft(plan, images, said)
-    drafted = house.now()
+    images = house.key_images.render(case, case.version + 1, plan, instances)
+    brief = Brief(plan, images, house.drafting.dictations(case))
+    return _UnderWay(lease, case, instances, order, brief, started, rendered=house.now())
+
+
+def _give_up(house: House, lease: Lease) -> None:
+    tries, last = lease.attempt - 1, house.viewing.case(lease.case_id).reason or "the worker died"
+    reason = f"drafting was tried {tries} times; the last time: {last}"
+    house.drafting.set_aside(lease, CaseState.FAILED, reason)
+    house.audit.note("drafting failed", lease.case_id, attempts=tries)
+
+
+def _keep(house: House, work: _UnderWay, text: DraftText, batch: int) -> None:
+    case, template, drafted = work.case, work.brief.plan.template, house.now()
+    model, confidence = text.identity, text.confidence
     made = Draft(
         case_id=case.id,
-        version=version,
-        template=plan.template.name,
+        version=case.version + 1,
+        template=template.name,
         text=text,
-        images=images,
-        order=order,
+        doubtful=confidence is not None and confidence.lowest < house.policy.floor,
+        images=work.brief.images,
+        order=work.order,
         drafted_at=drafted,
         seconds={
-            "queue": (started - (case.closed_at or started)).total_seconds(),
-            "render": (rendered - started).total_seconds(),
-            "infer": (drafted - rendered).total_seconds(),
+            "queue": (work.started - (case.closed_at or work.started)).total_seconds(),
+            "render": (work.rendered - work.started).total_seconds(),
+            "infer": (drafted - work.rendered).total_seconds(),
         },
     )
-    return made, house.documents.compose(case, made, instances)
+    house.drafting.keep(work.lease, made, house.documents.compose(case, made, template.title, work.instances))
+    house.audit.note(
+        "drafted",
+        case.id,
+        version=made.version,
+        batch=batch,
+        model=model.name,
+        fingerprint=model.fingerprint,
+        adapter=model.adapter or "none",
+    )
 
 
 def deliver(house: House, case_id: str) -> None:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from model_runtime.canvas import Template
 from model_runtime.draft_text import Author, DraftText
-from radplug.domain import Case, CaseState, Delivery, DeliveryState
+from radplug.domain import Case, CaseState, Delivery, DeliveryState, Draft
 from radplug.findings import Finding
 from radplug.records.viewing import CaseView
 from radplug.templates import TemplateFile
@@ -61,16 +61,24 @@ def cases(console: Console, found: Sequence[Case], as_json: bool) -> None:
 
 def case(console: Console, view: CaseView, as_json: bool) -> None:
     if as_json:
-        print_json(console, _plain(view))
+        told = _plain(view)
+        for row, drafted in zip(told["drafts"], view.drafts, strict=True):
+            row["confidence"] = _plain(drafted.text.confidence) if drafted.text.confidence else None
+        print_json(console, told)
         return
     cases(console, [view.case], as_json=False)
     for drafted in view.drafts:
-        console.print(draft(drafted.text, f"draft {drafted.version}, template {drafted.template}"))
+        console.print(draft(drafted.text, _title(drafted)))
     if view.deliveries:
         console.print(_deliveries(view.deliveries))
     for event in view.events:
         told = ", ".join(f"{key} {value}" for key, value in event.detail.items())
         console.print(Text(f"{_moment(event.at)}  {event.actor:9} {event.event}  ").append(told, "dim"))
+
+
+def _title(drafted: Draft) -> str:
+    title, sure = f"draft {drafted.version}, template {drafted.template}", drafted.text.confidence
+    return f"{title}, doubtful: confidence {sure.lowest:.2f} at its lowest" if drafted.doubtful and sure else title
 
 
 def draft(text: DraftText, title: str) -> Panel:

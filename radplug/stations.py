@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import structlog
 
 from dicom_io.listener import Arrival, Listener
+from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
 from radplug import clock, pipeline, worker
 from radplug.clock import Doorbell
 from radplug.supervisor import StationFailed, end_with_parent
@@ -92,7 +93,11 @@ def _work(house: House, broker_url: str, queue: str) -> None:
     """The forked worker; Celery itself handles the signals."""
     end_with_parent()
     house.stations.started(queue, house.now())
-    detail = house.draftsman.warm_up() if queue == worker.DRAFT else ""
+    try:
+        detail = house.draftsman.warm_up() if queue == worker.DRAFT else ""
+    except (UnusableCheckpoint, UnusableAdapter) as error:
+        log.error("the station cannot do its work here", reason=str(error))
+        raise SystemExit(2) from error
 
     def ready() -> None:
         house.stations.ready(queue, house.now(), detail)

@@ -5,16 +5,16 @@ What a property imports is what other stations must not load: torch for drafting
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radplug import lease_keeper
 from radplug.audit import AuditTrail
 from radplug.domain import Lease, Patience
-from radplug.pipeline import Policy
+from radplug.lease_keeper import LeaseKeeper
+from radplug.parts import Policy
 from radplug.records.database import Database
 from radplug.records.delivering import Delivering
 from radplug.records.drafting import Drafting
@@ -56,6 +56,9 @@ class House:
             expected_series=s.assembly.expected_series,
             lease=timedelta(seconds=s.drafting.lease_seconds),
             drafting_attempts=s.drafting.attempts,
+            batch=s.drafting.batch,
+            gather=timedelta(milliseconds=s.drafting.gather_milliseconds),
+            floor=s.model.floor,
             first_retry=timedelta(seconds=s.delivery.first_retry_seconds),
             longest_retry=timedelta(seconds=s.delivery.longest_retry_seconds),
             delivery_attempts=s.delivery.attempts,
@@ -107,8 +110,8 @@ class House:
     def templates(self) -> tuple[TemplateFile, ...]:
         return read_all(self.settings.drafting.templates)
 
-    def holding(self, lease: Lease) -> AbstractContextManager[None]:
-        return lease_keeper.holding(self.drafting, lease, self.policy.lease, PAUSE_AFTER_FAILURE, self.now)
+    def holding(self, leases: Sequence[Lease]) -> LeaseKeeper:
+        return LeaseKeeper(self.drafting, leases, self.policy.lease, PAUSE_AFTER_FAILURE, self.now)
 
     @cached_property
     def key_images(self) -> KeyImages:
@@ -123,6 +126,7 @@ class House:
         return Draftsman(
             self.checkpoint,
             [file.template for file in self.templates],
+            self.settings.adapter,
             self.store.root,
             device=self.settings.model.device,
             threads=self.settings.model.threads,

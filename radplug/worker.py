@@ -53,8 +53,8 @@ class CeleryDoorbell:
     def __init__(self, broker_url: str) -> None:
         self._app = make_app(broker_url)
 
-    def draft(self, case_id: str) -> None:
-        self._ring(DRAFT, case_id)
+    def draft(self, case_id: str, *, awaited: bool) -> None:
+        self._ring(INTERACTIVE if awaited else DRAFT, case_id)
 
     def deliver(self, case_id: str) -> None:
         self._ring(DELIVERY, case_id)
@@ -71,9 +71,10 @@ def run(house: House, broker_url: str, queue: str, ready: Callable[[], None]) ->
     app = make_app(broker_url)
     owner = f"{socket.gethostname()}:{os.getpid()}"
     app.task(name=f"radplug.{DRAFT}")(_entrance(lambda case_id: pipeline.draft(house, case_id, owner)))
+    app.task(name=f"radplug.{INTERACTIVE}")(_entrance(lambda case_id: pipeline.draft_at_once(house, case_id, owner)))
     app.task(name=f"radplug.{DELIVERY}")(_entrance(lambda case_id: pipeline.deliver(house, case_id)))
     worker_ready.connect(lambda **_: ready(), weak=False)
-    if queue == DRAFT:  # one case at a time in the process that holds the model; who waits at a screen goes first
+    if queue == DRAFT:  # one batch at a time in the process that holds the model; who waits at a screen goes first
         taking = ["--pool=solo", f"--queues={INTERACTIVE},{DRAFT}"]
     else:
         taking = ["--pool=threads", f"--concurrency={house.settings.delivery.workers}", f"--queues={DELIVERY}"]

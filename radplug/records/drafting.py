@@ -15,6 +15,7 @@ from radplug.domain import (
     Dictation,
     Document,
     Draft,
+    Due,
     KeptInstance,
     Lease,
 )
@@ -23,6 +24,16 @@ from radplug.records.moves import move
 from radplug.records.receiving import INSTANCE, ORDER
 from radplug.records.schema import cases, deliveries, dictations, drafts, instances, orders
 from radplug.records.viewing import KEY_IMAGES
+
+# Something was dictated for a case: the radiologist has its study before them.
+AWAITED = (
+    sa.exists()
+    .where(
+        (dictations.c.study_uid == cases.c.study_uid)
+        | (cases.c.accession_number != "") & (dictations.c.accession_number == cases.c.accession_number)
+    )
+    .label("awaited")
+)
 
 
 class Drafting:
@@ -33,16 +44,15 @@ class Drafting:
 
     def due_to_close(self, now: datetime) -> list[str]:
         """Ids of cases whose study has been quiet, or open, for long enough."""
-        return self._due(CaseState.RECEIVING, now)
-
-    def due_to_draft(self, now: datetime) -> list[str]:
-        """Ids of complete cases that nobody is drafting: never rung for, or their worker's lease ran out."""
-        return self._due(CaseState.COMPLETE, now)
-
-    def _due(self, state: CaseState, now: datetime) -> list[str]:
-        due = sa.select(cases.c.id).where(cases.c.state == state, cases.c.ring_at <= now).order_by(cases.c.ring_at)
+        due = sa.select(cases.c.id).where(cases.c.state == CaseState.RECEIVING, cases.c.ring_at <= now)
         with self._database.reading() as connection:
-            return list(connection.scalars(due))
+            return list(connection.scalars(due.order_by(cases.c.ring_at)))
+
+    def due_to_draft(self, now: datetime) -> list[Due]:
+        """Complete cases that nobody is drafting: never rung for, or their worker's lease ran out."""
+        due = sa.select(cases.c.id, AWAITED).where(cases.c.state == CaseState.COMPLETE, cases.c.ring_at <= now)
+        with self._database.reading() as connection:
+            return [Due(row.id, row.awaited) for row in connection.execute(due.order_by(cases.c.ring_at))]
 
     def ring_again_at(self, case_id: str, at: datetime) -> None:
         """Note that the doorbell was rung for a complete case; the clock looks again at `at`."""
@@ -53,9 +63,8 @@ class Drafting:
 
     def ring_all_again(self, now: datetime) -> None:
         """The queue may have forgotten everything: ring for every complete case that nobody is drafting."""
-        idle = cases.c.lease_until.is_(None) | (cases.c.lease_until <= now)
         with self._database.writing() as connection:
-            connection.execute(sa.update(cases).where(cases.c.state == CaseState.COMPLETE, idle).values(ring_at=now))
+            connection.execute(sa.update(cases).where(*_idle(now)).values(ring_at=now))
 
     # ── closing ──
 
@@ -81,16 +90,19 @@ class Drafting:
 
     # ── drafting ──
 
+    def waiting(self, now: datetime, most: int) -> list[str]:
+        """Ids of complete cases that nobody has tried to draft yet: awaited ones first, then who waits longest."""
+        untried = sa.select(cases.c.id).where(*_idle(now), cases.c.attempts == 0)
+        first = untried.order_by(AWAITED.desc(), cases.c.closed_at, cases.c.id).limit(most)
+        with self._database.reading() as connection:
+            return list(connection.scalars(first))
+
     def lease(self, case_id: str, owner: str, now: datetime, until: datetime) -> Lease | None:
         """The right to draft a complete case, or None where another worker has it or there is nothing to draft."""
         with self._database.writing() as connection:
             taken = connection.execute(
                 sa.update(cases)
-                .where(
-                    cases.c.id == case_id,
-                    cases.c.state == CaseState.COMPLETE,
-                    cases.c.lease_until.is_(None) | (cases.c.lease_until <= now),
-                )
+                .where(cases.c.id == case_id, *_idle(now))
                 .values(
                     lease_owner=owner,
                     lease_until=until,
@@ -98,9 +110,9 @@ class Drafting:
                     fence=cases.c.fence + 1,
                     attempts=cases.c.attempts + 1,
                 )
-                .returning(cases.c.fence)
+                .returning(cases.c.fence, cases.c.attempts)
             ).first()
-        return Lease(case_id, owner, taken.fence) if taken else None
+        return Lease(case_id, owner, taken.fence, taken.attempts) if taken else None
 
     def extend(self, lease: Lease, until: datetime) -> bool:
         """Hold a lease longer; False where it is lost."""
@@ -167,6 +179,7 @@ class Drafting:
                     version=draft.version,
                     template=draft.template,
                     text=draft.text.as_json(),
+                    doubtful=draft.doubtful,
                     images=KEY_IMAGES.dump_python(draft.images, mode="json"),
                     order=ORDER.dump_python(draft.order) if draft.order else None,
                     drafted_at=draft.drafted_at,
@@ -183,6 +196,11 @@ class Drafting:
         with self._database.writing() as connection:
             held = cases.c.fence == lease.fence
             move(connection, lease.case_id, state, held, reason=reason, ring_at=None, lease_until=None)
+
+
+def _idle(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    """A complete case that nobody is drafting."""
+    return cases.c.state == CaseState.COMPLETE, cases.c.lease_until.is_(None) | (cases.c.lease_until <= now)
 
 
 def _delivery(draft: Draft, destination: str, document: Document) -> dict[str, object]:

@@ -106,6 +106,7 @@ drafts = sa.Table(
     sa.Column("version", sa.Integer, primary_key=True),
     sa.Column("template", sa.Text, nullable=False),
     sa.Column("text", sa.Text, nullable=False),  # DraftText in JSON
+    sa.Column("doubtful", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("images", sa.JSON, nullable=False),
     sa.Column("order", sa.JSON),
     sa.Column("drafted_at", UtcDateTime, nullable=False),

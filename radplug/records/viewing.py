@@ -130,6 +130,7 @@ def _draft(row: sa.Row[Any]) -> Draft:
         version=row.version,
         template=row.template,
         text=DraftText.from_json(row.text),
+        doubtful=row.doubtful,
         images=KEY_IMAGES.validate_python(row.images),
         order=ORDER.validate_python(row.order) if row.order else None,
         drafted_at=row.drafted_at,

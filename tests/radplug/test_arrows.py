@@ -25,7 +25,8 @@ WORD_FILES = {
 # Of radplug's own modules: what each may import besides itself. A package stands for all its modules.
 MAY_IMPORT = {
     "radplug.domain": WORD_FILES,
-    "radplug.pipeline": {"radplug.domain", *WORD_FILES},
+    "radplug.parts": {"radplug.domain", *WORD_FILES},
+    "radplug.pipeline": {"radplug.parts", "radplug.domain", *WORD_FILES},
     "radplug.settings": set(),
     "radplug.adapter_rules": {"radplug.settings"},
     "radplug.findings": set(),
@@ -38,22 +39,25 @@ MAY_IMPORT = {
     "radplug.migrations": {"radplug.records"},
     "radplug.study_store": {"radplug.domain", *WORD_FILES},
     "radplug.audit": {"radplug.records"},
-    "radplug.lease_keeper": {"radplug.domain", "radplug.records"},
+    "radplug.lease_keeper": {"radplug.domain", "radplug.logs", "radplug.records"},
     "radplug.templates": {"model_runtime.canvas"},
     # one adapter for each trade: the domain's words on one side, a ground floor on the other
     "radplug.key_images": {"radplug.domain", "radplug.study_store", "dicom_io"},
     "radplug.draftsman": {
-        *("radplug.domain", "radplug.body_part", "radplug.templates"),
+        *("radplug.domain", "radplug.adapter_rules", "radplug.body_part", "radplug.settings", "radplug.templates"),
         *("hl7.orders", "model_runtime"),
     },
     "radplug.documents": {
         *("radplug", "radplug.domain", "radplug.records", "radplug.settings", "radplug.study_store"),
-        *("dicom_io", "hl7", "model_runtime.draft_text"),
+        *("dicom_io", "hl7", "model_runtime.canvas", "model_runtime.draft_text"),
     },
     "radplug.destinations": {"radplug.domain", "radplug.settings", "radplug.study_store", "dicom_io", "hl7"},
 }
 # Upstairs: wiring knows every floor, and these stand on it.
-ENTRANCES = {"wiring", "clock", "worker", "stations", "doctor", "show", "demo", "demo_report", "acceptance", "cli"}
+ENTRANCES = {
+    *("wiring", "clock", "worker", "stations", "doctor", "show", "demo", "demo_report", "acceptance", "cli"),
+    "training_commands",
+}
 
 
 def modules(package: str) -> list[Path]:

@@ -24,7 +24,7 @@ class Bell:
         self.deliveries: list[str] = []
         self.broken = False
 
-    def draft(self, case_id: str) -> None:
+    def draft(self, case_id: str, *, awaited: bool) -> None:
         if self.broken:
             raise clock.BellBroken("no broker")
         self.drafts.append(case_id)

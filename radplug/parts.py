@@ -1,0 +1,152 @@
+"""The parts of the house as the stages see them: small Protocols, for which `wiring` supplies the real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from dicom_io.study import Instance
+from hl7.orders import Order
+from model_runtime.canvas import Code
+from model_runtime.draft_text import DraftText
+from radplug.domain import (
+    Brief,
+    Case,
+    CaseState,
+    Delivery,
+    Dictation,
+    Document,
+    Draft,
+    KeptInstance,
+    KeyImage,
+    Lease,
+    Patience,
+    Plan,
+    Received,
+    StoredFile,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the site has decided about times and numbers."""
+
+    patience: Patience
+    expected_series: Mapping[str, int]  # image series to wait for, by modality
+    lease: timedelta  # a worker that is not heard of for so long has lost its case
+    drafting_attempts: int
+    batch: int  # cases that are drafted together, at most
+    gather: timedelta  # how long a batch waits for company
+    floor: float  # probability: a draft with a sentence that the model is less sure of is doubtful
+    first_retry: timedelta
+    longest_retry: timedelta
+    delivery_attempts: int
+    delivery_lease: timedelta  # longer than the slowest destination's time-out
+
+
+class Store(Protocol):
+    def digest(self, data_set: bytes) -> str: ...
+    def keep(self, header: bytes, data_set: bytes, sha256: str, at: datetime) -> StoredFile: ...
+    def discard(self, stored: StoredFile) -> None: ...
+
+
+class Receiving(Protocol):
+    def knows(self, instance: Instance, sha256: str) -> bool: ...
+    def add(
+        self, instance: Instance, stored: StoredFile, calling_ae: str, at: datetime, patience: Patience
+    ) -> Received: ...
+
+
+class Drafting(Protocol):
+    def wait_for_more(self, case_id: str) -> bool: ...
+    def close(self, case_id: str, now: datetime) -> None: ...
+    def waiting(self, now: datetime, most: int) -> list[str]: ...
+    def lease(self, case_id: str, owner: str, now: datetime, until: datetime) -> Lease | None: ...
+    def instances(self, case_id: str) -> list[KeptInstance]: ...
+    def order(self, case: Case) -> Order | None: ...
+    def dictations(self, case: Case) -> list[Dictation]: ...
+    def keep(self, lease: Lease, draft: Draft, outgoing: Sequence[tuple[str, Document]]) -> None: ...
+    def set_aside(self, lease: Lease, state: CaseState, reason: str) -> None: ...
+
+
+class Delivering(Protocol):
+    def lease(self, case_id: str, now: datetime, until: datetime) -> list[Delivery]: ...
+    def failures(self, destination: str) -> int: ...
+    def delivered(self, delivery: Delivery, outcome: str, now: datetime) -> None: ...
+    def postponed(self, delivery: Delivery, outcome: str, retry_at: datetime, down_until: datetime) -> None: ...
+    def dead(self, delivery: Delivery, outcome: str, now: datetime) -> None: ...
+
+
+class Viewing(Protocol):
+    def case(self, case_id: str) -> Case: ...
+
+
+class Audit(Protocol):
+    def note(self, event: str, case_id: str = "", **detail: str | int | float | bool) -> None: ...
+
+
+class Draftsman(Protocol):
+    def plan(self, case: Case, instances: Sequence[KeptInstance], order: Order | None) -> Plan:
+        """Raises NotDraftable where the model was not made for such a study."""
+
+    def draft(self, briefs: Sequence[Brief]) -> list[DraftText | Exception]:
+        """Texts of several cases in one batch. What goes wrong with one stands in its place.
+
+        That is NotDraftable where the dictated phrases cannot all stand in the report.
+        """
+
+
+class KeyImages(Protocol):
+    def render(self, case: Case, version: int, plan: Plan, instances: Sequence[KeptInstance]) -> tuple[KeyImage, ...]:
+        """Raises NotDraftable where nothing can or should be rendered."""
+
+
+class Documents(Protocol):
+    def compose(
+        self, case: Case, draft: Draft, title: Code, instances: Sequence[KeptInstance]
+    ) -> list[tuple[str, Document]]:
+        """The draft in each destination's format, minted and written: (destination, document)."""
+
+
+class Destinations(Protocol):
+    def send(self, delivery: Delivery) -> str:
+        """The destination's answer in words. Raises DeliveryRefused, DestinationUnavailable."""
+
+
+class Held(Protocol):
+    """Leases of a batch, held until it is done."""
+
+    def by_itself(self, lease: Lease) -> AbstractContextManager[None]:
+        """What goes wrong in the block costs this case alone: it is given back, to be tried again."""
+
+
+class House(Protocol):
+    """Every part; made when first asked for, so that the listener never loads what only the model needs."""
+
+    @property
+    def policy(self) -> Policy: ...
+    @property
+    def store(self) -> Store: ...
+    @property
+    def receiving(self) -> Receiving: ...
+    @property
+    def drafting(self) -> Drafting: ...
+    @property
+    def delivering(self) -> Delivering: ...
+    @property
+    def viewing(self) -> Viewing: ...
+    @property
+    def audit(self) -> Audit: ...
+    @property
+    def key_images(self) -> KeyImages: ...
+    @property
+    def draftsman(self) -> Draftsman: ...
+    @property
+    def documents(self) -> Documents: ...
+    @property
+    def destinations(self) -> Destinations: ...
+    def now(self) -> datetime: ...
+    def holding(self, leases: Sequence[Lease]) -> AbstractContextManager[Held]: ...
