@@ -139,12 +139,16 @@ def lay(
     canvas_length: int,
     end_id: int,
     needs: Mapping[str, Sequence[int]] | None = None,
+    lengths: Mapping[str, Sequence[int]] | None = None,
 ) -> Layout:
     """Lay headings, anchors and gaps on a canvas of `canvas_length` tokens; what is behind the report is `end_id`.
 
     Anchors are encoded with a leading space, so that seams fall on token borders. What a section's slot has left is
     shared evenly by the gaps before, between and after its anchors, but for gaps that need more: `needs` has, for each
     gap of a section, the tokens of the text that it is to hold. Needs that are too many together are disregarded.
+
+    A model without a filler cannot leave a slot half empty: `lengths` has the tokens of each gap of a section exactly,
+    and the next section follows close behind.
 
     Raises:
         AnchorRefused: an anchor without text, with characters that no report can carry, for a section that
@@ -165,8 +169,10 @@ def lay(
     for section in template.sections:
         put(Kind.HEADING, section.name, encode(_spaced(section.heading)), section.heading)
         said = [(a.text, encode(_spaced(a.text))) for a in anchors if a.section == section.name]
-        wanted = (needs or {}).get(section.name, ())
-        for gap, phrase in zip(_shares(section, [len(t) for _, t in said], wanted), [*said, None], strict=True):
+        gaps = (lengths or {}).get(section.name)
+        if gaps is None:
+            gaps = _shares(section, [len(t) for _, t in said], (needs or {}).get(section.name, ()))
+        for gap, phrase in zip(gaps, [*said, None], strict=True):
             put(Kind.GAP, section.name, [FREE] * gap)
             if phrase is not None:
                 put(Kind.ANCHOR, section.name, phrase[1], phrase[0])

@@ -64,6 +64,24 @@ class Confidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a phrase was put for which no section was named."""
+
+    phrase: str
+    section: str
+    probability: float  # the model's, over the template's sections
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A dictated phrase that the model, shown the images, would not have said."""
+
+    section: str
+    phrase: str
+    probability: float  # the model's, see second_look
+
+
+@dataclass(frozen=True, slots=True)
 class DraftText:
     """A report draft, section by section; `steps` counts denoising steps."""
 
@@ -71,12 +89,18 @@ class DraftText:
     identity: ModelIdentity
     steps: int
     missing: tuple[str, ...] = ()  # required sections that came out without text
+    placements: tuple[Placement, ...] = ()
+    anchor_conflicts: tuple[Conflict, ...] = ()
 
     @property
     def confidence(self) -> Confidence | None:
         """None where the model wrote nothing."""
         known = [s.confidence for section in self.sections for s in section.spans if s.confidence is not None]
         return Confidence(min(known), fmean(known)) if known else None
+
+    def doubtful(self, floor: float) -> bool:
+        """Whether the model was less sure than `floor` of any sentence that it wrote."""
+        return self.confidence is not None and self.confidence.lowest < floor
 
     def as_json(self) -> str:
         return json.dumps(asdict(self), ensure_ascii=False)
@@ -99,4 +123,6 @@ class DraftText:
             identity=ModelIdentity(**identity | {"sampler": Sampler(**identity["sampler"])}),
             steps=row["steps"],
             missing=tuple(row["missing"]),
+            placements=tuple(Placement(**placement) for placement in row["placements"]),
+            anchor_conflicts=tuple(Conflict(**conflict) for conflict in row["anchor_conflicts"]),
         )

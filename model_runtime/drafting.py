@@ -9,14 +9,17 @@ from threading import Event
 import numpy as np
 from numpy.typing import NDArray
 
+from model_runtime import second_look
 from model_runtime.assembly import assemble
 from model_runtime.canvas import Anchor, Kind, Layout, Template, lay, pages
 from model_runtime.checkpoint import LoadedModel
-from model_runtime.draft_text import DraftText, ModelIdentity, SectionText
+from model_runtime.draft_text import Conflict, DraftText, ModelIdentity, SectionText
 from model_runtime.infill import Filled, Job
+from model_runtime.placement import place
 from model_runtime.prefix import Prefix, extended
 from model_runtime.prompt import PromptFacts
 from model_runtime.redraft import Reach, keep, needs, start_of
+from model_runtime.second_look import conflicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class Wish:
     present: DraftText | None = None
     reach: Reach = Reach.REPORT
     stop: Event | None = None
+    conflict_limit: float = second_look.LIMIT
 
 
 class Drafting:
@@ -43,7 +47,8 @@ class Drafting:
     def __init__(self, loaded: LoadedModel, wish: Wish, prefix: Prefix, identity: ModelIdentity) -> None:
         self._loaded, self._wish, self._prefix, self._identity = loaded, wish, prefix, identity
         codec, length = loaded.codec, loaded.canvas_length
-        for anchor in wish.anchors:
+        self._anchors, self._placements = place(loaded, prefix, wish.template, wish.anchors, seed=wish.seed)
+        for anchor in self._anchors:
             wish.template.section(anchor.section)
         self._pages = pages(wish.template, encode=codec.encode, canvas_length=length)
         present = {section.name: section for section in wish.present.sections} if wish.present else {}
@@ -54,7 +59,7 @@ class Drafting:
         self._layouts = [
             lay(
                 page,
-                [anchor for section in page.sections for anchor in self._of(section.name)],
+                self._on(page),
                 encode=codec.encode,
                 canvas_length=length,
                 end_id=codec.end_id,
@@ -63,6 +68,7 @@ class Drafting:
             for page, kept in zip(self._pages, self._kept, strict=True)
         ]
         self._sections: list[SectionText] = []
+        self._conflicts: list[Conflict] = []
         self._page = self._steps = 0
 
     @property
@@ -80,8 +86,17 @@ class Drafting:
 
     def take(self, filled: Filled) -> None:
         """Raises AnchorMoved."""
-        sections = self._assembled(filled.ids, filled.probabilities)
-        self._sections += sections
+        page, layout = self._pages[self._page], self._layouts[self._page]
+        self._sections += self._assembled(filled.ids, filled.probabilities)
+        self._conflicts += conflicts(
+            self._loaded,
+            self._prefix,
+            layout,
+            filled.ids,
+            self._on(page),
+            limit=self._wish.conflict_limit,
+            seed=self._wish.seed,
+        )
         self._steps += filled.steps
         self._page += 1
         if not self.finished:
@@ -94,15 +109,21 @@ class Drafting:
             identity=self._identity,
             steps=self._steps,
             missing=tuple(s.name for s in self._sections if s.name in required and not s.text.strip()),
+            placements=self._placements,
+            anchor_conflicts=tuple(self._conflicts),
         )
 
     def _of(self, section: str) -> list[Anchor]:
-        return [anchor for anchor in self._wish.anchors if anchor.section == section]
+        return [anchor for anchor in self._anchors if anchor.section == section]
+
+    def _on(self, page: Template) -> list[Anchor]:
+        """In the order in which they stand there."""
+        return [anchor for section in page.sections for anchor in self._of(section.name)]
 
     def _assembled(self, ids: Sequence[int], probabilities: Sequence[float]) -> tuple[SectionText, ...]:
         page, layout = self._pages[self._page], self._layouts[self._page]
         tokens = list(zip(self._loaded.codec.pieces(ids), probabilities, strict=True))
-        return assemble(page, [a for s in page.sections for a in self._of(s.name)], layout, tokens)
+        return assemble(page, self._on(page), layout, tokens)
 
     def _read_off(self, ids: Sequence[int]) -> list[int]:
         """The canvas as text that the next one continues: without fillers, and without what fills it up."""
