@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 import tiny_checkpoint
+from houses import house_at, receive_file, send_study
 from peers import free_port
 
-from dicom_io.part10 import file_header
-from dicom_io.reading import read_instance
 from hl7.acknowledgement import Code, acknowledge
 from hl7.message import Message
 from hl7.mllp import Listener
@@ -24,7 +23,6 @@ from radplug.acceptance.returned import ReturnedOru, ReturnedSr
 from radplug.acceptance.simulated_pacs import SimulatedPacs
 from radplug.acceptance.simulated_ris import SimulatedRis
 from radplug.domain import Case, CaseState, Delivery, DeliveryState, Dictation, StaleWork
-from radplug.settings import Settings
 from radplug.wiring import House
 
 
@@ -39,46 +37,13 @@ def build(tmp_path: Path, model: Path) -> Iterator[Callable[..., House]]:
     built: list[House] = []
 
     def make(**settings: Any) -> House:
-        house = House(
-            Settings(
-                store={"data": tmp_path / "data", "keep_free_mib": 1},
-                assembly={"quiet_seconds": 0.001},
-                model={"checkpoint": model, "threads": 1},
-                delivery={"first_retry_seconds": 0.001, "longest_retry_seconds": 0.001, "attempts": 3},
-                **settings,
-            ),
-            "test",
-        )
-        house.database.migrate()
+        house = house_at(tmp_path, model, **settings)
         built.append(house)
         return house
 
     yield make
     for house in built:
         house.database.close()
-
-
-def send_study(house: House, folder: Path) -> Case:
-    """A phantom's study, received and closed."""
-    (file,) = synthetic_study.write(folder, 1_000_000_001, datetime.now(UTC)).files
-    return receive_file(house, file)
-
-
-def receive_file(house: House, file: Path) -> Case:
-    instance, data = read_instance(file), file.read_bytes()
-    header = file_header(
-        sop_class_uid=instance.sop_class_uid,
-        sop_instance_uid=instance.sop_instance_uid,
-        transfer_syntax_uid=instance.transfer_syntax_uid,
-        source_ae_title="PACS",
-    )
-    (length,) = (int.from_bytes(data[140:144], "little"),)
-    pipeline.receive(house, instance, header, data[144 + length :], "PACS")
-    case = house.viewing.case_of_study(instance.study_uid)
-    assert case is not None
-    later = datetime.now(UTC) + timedelta(seconds=1)
-    house.drafting.close(case.id, later)
-    return house.viewing.case(case.id)
 
 
 def draft_and_deliver(house: House, case: Case) -> tuple[Case, tuple[Delivery, ...]]:
