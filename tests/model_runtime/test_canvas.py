@@ -93,6 +93,27 @@ def test_a_template_longer_than_the_canvas_does_not_fit() -> None:
         laid(template=huge)
 
 
+def test_a_section_of_given_lengths_is_as_long_as_its_text_and_the_next_one_follows() -> None:
+    lengths = {"FINDINGS": [0, 7]}
+    layout = lay(
+        TEMPLATE,
+        [Anchor("FINDINGS", "No effusion.")],
+        encode=characters,
+        canvas_length=128,
+        end_id=END,
+        lengths=lengths,
+    )
+    assert [(p.kind, p.tokens) for p in layout.pieces] == [
+        (Kind.HEADING, 10),
+        (Kind.GAP, 0),
+        (Kind.ANCHOR, 13),
+        (Kind.GAP, 7),
+        (Kind.HEADING, 12),
+        (Kind.GAP, 30),
+        (Kind.END, 56),
+    ]
+
+
 words = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=40)
 
 
