@@ -160,14 +160,13 @@ def _give_up(house: House, lease: Lease) -> None:
 
 
 def _keep(house: House, work: _UnderWay, text: DraftText, batch: int) -> None:
-    case, template, drafted = work.case, work.brief.plan.template, house.now()
-    model, confidence = text.identity, text.confidence
+    case, template, drafted, model = work.case, work.brief.plan.template, house.now(), text.identity
     made = Draft(
         case_id=case.id,
         version=case.version + 1,
         template=template.name,
         text=text,
-        doubtful=confidence is not None and confidence.lowest < house.policy.floor,
+        doubtful=text.doubtful(house.policy.floor),
         images=work.brief.images,
         order=work.order,
         drafted_at=drafted,

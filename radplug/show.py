@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -68,7 +68,9 @@ def case(console: Console, view: CaseView, as_json: bool) -> None:
         return
     cases(console, [view.case], as_json=False)
     for drafted in view.drafts:
-        console.print(draft(drafted.text, _title(drafted)))
+        console.print(draft(drafted.text, f"draft {drafted.version}, template {drafted.template}"))
+        for remark in _remarks(drafted):
+            console.print(remark)
     if view.deliveries:
         console.print(_deliveries(view.deliveries))
     for event in view.events:
@@ -76,9 +78,17 @@ def case(console: Console, view: CaseView, as_json: bool) -> None:
         console.print(Text(f"{_moment(event.at)}  {event.actor:9} {event.event}  ").append(told, "dim"))
 
 
-def _title(drafted: Draft) -> str:
-    title, sure = f"draft {drafted.version}, template {drafted.template}", drafted.text.confidence
-    return f"{title}, doubtful: confidence {sure.lowest:.2f} at its lowest" if drafted.doubtful and sure else title
+def _remarks(drafted: Draft) -> Iterator[Text]:
+    """What whoever reads the draft should know of it."""
+    text, confidence = drafted.text, drafted.text.confidence
+    if drafted.doubtful and confidence:
+        yield Text(f"doubtful: in one sentence the model's confidence is {confidence.lowest:.2f} only", "yellow")
+    for conflict in text.anchor_conflicts:
+        yield Text(f"the model does not see in the images ({conflict.probability:.2f}): {conflict.phrase}", "yellow")
+    for placed in text.placements:
+        yield Text(f"placed in {placed.section} by the model ({placed.probability:.2f}): {placed.phrase}")
+    for section in text.missing:
+        yield Text(f"no text was drafted for {section}", "yellow")
 
 
 def draft(text: DraftText, title: str) -> Panel:
