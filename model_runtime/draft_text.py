@@ -82,6 +82,14 @@ class Conflict:
 
 
 @dataclass(frozen=True, slots=True)
+class Struck:
+    """A sentence of the model's that said the opposite of a dictated phrase, and was taken out: see agreement."""
+
+    section: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class DraftText:
     """A report draft, section by section; `steps` counts denoising steps."""
 
@@ -91,6 +99,7 @@ class DraftText:
     missing: tuple[str, ...] = ()  # required sections that came out without text
     placements: tuple[Placement, ...] = ()
     anchor_conflicts: tuple[Conflict, ...] = ()
+    struck: tuple[Struck, ...] = ()
 
     @property
     def confidence(self) -> Confidence | None:
@@ -125,4 +134,5 @@ class DraftText:
             missing=tuple(row["missing"]),
             placements=tuple(Placement(**placement) for placement in row["placements"]),
             anchor_conflicts=tuple(Conflict(**conflict) for conflict in row["anchor_conflicts"]),
+            struck=tuple(Struck(**struck) for struck in row["struck"]),
         )

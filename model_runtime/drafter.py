@@ -132,7 +132,7 @@ class Drafter:
         *,
         present: DraftText,
         seed: int,
-        reach: Reach = Reach.REPORT,
+        reach: Reach = Reach.GAP,
         adapter: str | None = None,
         on_frame: OnFrame | None = None,
         stop: Event | None = None,

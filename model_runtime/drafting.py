@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_runtime import second_look
+from model_runtime.agreement import stated, strike
 from model_runtime.assembly import assemble
 from model_runtime.canvas import Anchor, Kind, Layout, Template, lay, pages
 from model_runtime.checkpoint import LoadedModel
@@ -50,10 +51,15 @@ class Drafting:
         self._anchors, self._placements = place(loaded, prefix, wish.template, wish.anchors, seed=wish.seed)
         for anchor in self._anchors:
             wish.template.section(anchor.section)
+        self._stated = stated(self._anchors)
         self._pages = pages(wish.template, encode=codec.encode, canvas_length=length)
         present = {section.name: section for section in wish.present.sections} if wish.present else {}
         self._kept = [
-            [keep(present[s.name], self._of(s.name), wish.reach) for s in page.sections if s.name in present]
+            [
+                keep(present[section.name], self._of(section.name), wish.reach, self._stated)
+                for section in page.sections
+                if section.name in present
+            ]
             for page in self._pages
         ]
         self._layouts = [
@@ -104,13 +110,15 @@ class Drafting:
 
     def result(self) -> DraftText:
         required = {section.name for section in self._wish.template.sections if section.required}
+        sections, struck = strike(self._sections, self._stated)
         return DraftText(
-            sections=tuple(self._sections),
+            sections=sections,
             identity=self._identity,
             steps=self._steps,
-            missing=tuple(s.name for s in self._sections if s.name in required and not s.text.strip()),
+            missing=tuple(s.name for s in sections if s.name in required and not s.text.strip()),
             placements=self._placements,
             anchor_conflicts=tuple(self._conflicts),
+            struck=struck,
         )
 
     def _of(self, section: str) -> list[Anchor]:

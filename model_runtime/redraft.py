@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
+from model_runtime.agreement import Stated, opposes
 from model_runtime.canvas import FREE, Anchor, Layout
 from model_runtime.codec import TextCodec
 from model_runtime.draft_text import Author, SectionText
@@ -28,11 +29,11 @@ class Kept:
     gaps: tuple[str | None, ...]
 
 
-def keep(present: SectionText, anchors: Sequence[Anchor], reach: Reach) -> Kept:
+def keep(present: SectionText, anchors: Sequence[Anchor], reach: Reach, by_anchors: Stated) -> Kept:
     """What of a section stays around its `anchors`, which are now these.
 
     An anchor that the section already holds divides its text; one that is new, or one that is gone, makes the text
-    between its neighbours start anew.
+    between its neighbours start anew. So does whatever opposes what the report's anchors state (`by_anchors`).
     """
     text, dictated = present.text, _dictated(present)
     found = _find([anchor.text for anchor in anchors], text)
@@ -45,7 +46,8 @@ def keep(present: SectionText, anchors: Sequence[Anchor], reach: Reach) -> Kept:
             continue
         start, stop = before[1], behind[0]
         gone = any(start < end and begin < stop for begin, end in dictated if (begin, end) not in still_there)
-        gaps.append(None if gone else text[start:stop].strip())
+        between = text[start:stop].strip()
+        gaps.append(None if gone or opposes(between, by_anchors) else between)
     changed = None in gaps
     if reach is Reach.REPORT or (reach is Reach.SECTION and changed):
         gaps = [None] * len(gaps)

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from model_runtime.canvas import Anchor
+from model_runtime.claims import claims
 from model_runtime.draft_text import Author, SectionText, Span
 from model_runtime.errors import AnchorMoved
-from model_runtime.evaluation.facts import claims
 
 _ALIKE = 0.5  # of the words that two sentences have, both have
 

@@ -23,9 +23,9 @@ from model_runtime.assembly import assemble
 from model_runtime.autoregressive import Infill, write_sections
 from model_runtime.canvas import Anchor, lay
 from model_runtime.checkpoint import LoadedModel
+from model_runtime.claims import claims
 from model_runtime.draft_text import SectionText
 from model_runtime.errors import DraftingError
-from model_runtime.evaluation.facts import claims
 from model_runtime.evaluation.scores import Scores
 from model_runtime.infill import Job, infill
 from model_runtime.phantom import Phantom

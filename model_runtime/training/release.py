@@ -24,7 +24,7 @@ from model_runtime.training.architecture import build_image_processor
 from model_runtime.training.examples import CANVAS, TEMPLATE
 from model_runtime.vocabulary import END, FILLER
 
-SAMPLER = Sampler(steps=16, entropy_bound=0.3, t_min=0.1, t_max=0.6, confidence_threshold=0.01, stability_threshold=1)
+SAMPLER = Sampler(steps=24, entropy_bound=0.1, t_min=0.1, t_max=0.6, confidence_threshold=0.01, stability_threshold=1)
 # One token at each step, in order, at one temperature: what else a sampler has does not apply.
 SIBLING_SAMPLER = Sampler(
     steps=CANVAS, entropy_bound=0.0, t_min=0.6, t_max=0.6, confidence_threshold=0.0, stability_threshold=0

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from model_runtime.canvas import Anchor
+from model_runtime.claims import facts_of
 from model_runtime.draft_text import Author, DraftText
 from model_runtime.drafter import Drafter
-from model_runtime.evaluation.facts import facts_of
 from model_runtime.phantom import Phantom
 from model_runtime.prompt import PromptFacts
 from model_runtime.training.examples import HELD_OUT, TEMPLATE

@@ -10,6 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from model_runtime.agreement import stated
 from model_runtime.canvas import FREE, Anchor, Code, Template, lay
 from model_runtime.checkpoint import LoadedModel
 from model_runtime.draft_text import Author, DraftText, SectionText, Span
@@ -57,7 +58,13 @@ def said(*phrases: str) -> list[Anchor]:
     ],
 )
 def test_text_away_from_the_change_is_kept(anchors: list[Anchor], reach: Reach, gaps: tuple[str | None, ...]) -> None:
-    assert keep(PRESENT, anchors, reach) == Kept("FINDINGS", gaps)
+    assert keep(PRESENT, anchors, reach, {}) == Kept("FINDINGS", gaps)
+
+
+def test_text_that_opposes_a_phrase_is_written_anew_wherever_it_stands() -> None:
+    """ "The lungs are clear" denies the nodule that a phrase of another section now asserts."""
+    by_anchors = stated([Anchor("IMPRESSION", "Right upper zone nodule.")])
+    assert keep(PRESENT, said("No nodule."), Reach.GAP, by_anchors).gaps == (None, "heart size is normal.")
 
 
 def test_kept_text_begins_on_the_canvas_where_its_gap_is_and_fillers_follow(

@@ -1,4 +1,4 @@
-"""Findings read from a report's text by a small negation-aware lexicon, both polarities. Standard library only."""
+"""What a report's text asserts or denies of the findings, by a small negation-aware lexicon. Standard library only."""
 
 from __future__ import annotations
 

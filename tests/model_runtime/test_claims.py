@@ -2,7 +2,7 @@ from random import Random
 
 import pytest
 
-from model_runtime.evaluation.facts import claims, contradictions, facts_of
+from model_runtime.claims import claims, contradictions, facts_of
 from model_runtime.evaluation.scores import Scores
 from model_runtime.findings import CHOICES, Facts, is_positive
 from model_runtime.phantom import Phantom
