@@ -54,7 +54,7 @@ class ImageReference:
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """Text that is kept byte for byte but for the kind of its line ends; text_values.ut_text says what it may hold."""
+    """Text that comes back byte for byte; text_values.ut_text says what it may hold."""
 
     text: str
     images: tuple[ImageReference, ...] = ()

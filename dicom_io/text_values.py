@@ -14,25 +14,28 @@ _NO_IDENTIFIER = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\\\\]")
 
 
 def ut_text(text: str) -> str:
-    """The text as the UT value of a content item: its lines end in CR LF, every other character stays as it is.
+    """The text as the UT value of a content item: LF becomes CR LF, every other character stays as it is.
 
     A content item's text may hold line ends but no other control character (Text Value (0040,A160) in PS3.3). UT is
     padded with spaces that readers drop (PS3.5 6.2), so that a last space could not be told from padding.
 
     Raises:
-        Refused: it is blank, ends in a space, or holds a tab, form feed, NUL, other control or lone surrogate.
+        Refused: it is blank, ends in a space, or holds a carriage return (which could not be told from the end of any
+            line), tab, form feed, NUL, other control or lone surrogate.
     """
     if not text.strip():
         raise Refused("the text is blank; a content item needs some")
     if text.endswith(" "):
         raise Refused("the text ends in a space, which DICOM drops as padding; strip it before it becomes a report")
+    if "\r" in text:
+        raise Refused("the text holds a carriage return; end its lines with a line feed alone")
     if stray := stray_character(text):
         raise Refused(f"{stray}, which no content item can hold; replace it before it becomes a report")
-    return _LINE_END.sub("\r\n", text)
+    return text.replace("\n", "\r\n")
 
 
 def plain_text(value: str) -> str:
-    """A UT value as text whose lines end in LF: what ut_text() was given, up to the kind of its line ends."""
+    """A UT value as text whose lines end in LF: what ut_text() was given."""
     return _LINE_END.sub("\n", value)
 
 

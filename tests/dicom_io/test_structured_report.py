@@ -110,9 +110,13 @@ class TestThereAndBack:
         (section,) = read(document(with_sections(findings(text)))).report.sections
         assert section.paragraphs[0].text == text
 
-    @pytest.mark.parametrize("text", ["one\ntwo", "one\r\ntwo", "one\rtwo"])
-    def test_lines_end_in_cr_lf_in_the_file_and_in_lf_when_read(self, text: str) -> None:
-        data = document(with_sections(findings(text)))
+    @pytest.mark.parametrize("text", ["one\r\ntwo", "one\rtwo"])
+    def test_a_carriage_return_is_refused_since_it_would_come_back_as_a_line_feed(self, text: str) -> None:
+        with pytest.raises(Refused, match="line feed alone"):
+            document(with_sections(findings(text)))
+
+    def test_lines_end_in_cr_lf_in_the_file_and_in_lf_when_read(self) -> None:
+        data = document(with_sections(findings("one\ntwo")))
         assert b"one\r\ntwo" in data
         assert read(data).report.sections[0].paragraphs[0].text == "one\ntwo"
 
