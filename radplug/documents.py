@@ -1,6 +1,7 @@
 """A draft in the format of each destination: DICOM SR for a PACS, HL7 ORU^R01 for a reporting system.
 
-Documents are minted here, once. They are written before the draft's row, so a resend is the same document.
+Documents are minted here, once. They are written before the draft's row, so a resend is the same document, and under
+names of their own: what a worker that has lost its case still writes is beside the other's, and never sent.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ class Documents:
             draft.drafted_at.astimezone(),
             predecessor,
         )
-        file = self._write(case, draft, "sr.dcm", data)
+        file = self._write(case, draft, f"sr-{ids.sop_instance_uid}.dcm", data)
         return Document(DocumentKind.SR, ids.sop_instance_uid, ids.series_uid, file)
 
     def _predecessor(self, case: Case, version: int) -> sr.Predecessor | None:
@@ -159,7 +160,8 @@ class Documents:
         data = oru.build(
             self._result(case, draft, source, to, control_id), version=to.version, text_style=to.text_style
         )
-        return Document(DocumentKind.ORU, control_id, "", self._write(case, draft, f"oru-{to.name}.hl7", data))
+        file = self._write(case, draft, f"oru-{control_id}.hl7", data)
+        return Document(DocumentKind.ORU, control_id, "", file)
 
     def _result(self, case: Case, draft: Draft, source: Instance, to: ReportingDestination, control_id: str) -> Result:
         patient, observer = case.patient, self._observer(draft)

@@ -77,7 +77,7 @@ class Receiving:
                 )
 
     def add_dictation(self, dictation: Dictation) -> None:
-        """Record a phrase; a case of its study that is already drafted is drafted anew around it."""
+        """Record a phrase; a case of its study that is drafted, or just being drafted, is drafted anew around it."""
         with self._database.writing() as connection:
             connection.execute(
                 sa.insert(dictations).values(
@@ -92,9 +92,12 @@ class Receiving:
             drafted = sa.select(cases.c.id).where(
                 _concerns(dictation), cases.c.state.in_([CaseState.DRAFTED, CaseState.DELIVERED])
             )
+            fresh = {"ring_at": dictation.said_at, "lease_until": None, "attempts": 0}
             for case_id in connection.scalars(drafted).all():
-                fresh = {"ring_at": dictation.said_at, "closed_at": dictation.said_at, "attempts": 0}
-                move(connection, case_id, CaseState.COMPLETE, lease_until=None, **fresh)
+                move(connection, case_id, CaseState.COMPLETE, closed_at=dictation.said_at, **fresh)
+            waiting = sa.update(cases).where(_concerns(dictation), cases.c.state == CaseState.COMPLETE)
+            fence = cases.c.fence + 1  # a draft in the making lacks the phrase and no longer counts
+            connection.execute(waiting.values(fence=fence, **fresh))
 
 
 def _concerns(dictation: Dictation) -> sa.ColumnElement[bool]:

@@ -16,13 +16,16 @@ import tiny_checkpoint
 import torch
 from houses import house_at, send_study
 from rich.console import Console
+from typer.testing import CliRunner
 
 from dicom_io import report_reading
 from hl7.oru import read as read_oru
 from model_runtime.checkpoint import load
+from model_runtime.errors import UnusableAdapter
 from model_runtime.training.adapter import new_adapter, save_adapter
 from radplug import pipeline, show
 from radplug.acceptance.returned import ReturnedOru, ReturnedSr
+from radplug.cli import app
 from radplug.doctor import examine
 from radplug.domain import Case, Dictation, DocumentKind, Draft
 from radplug.findings import Finding
@@ -134,6 +137,17 @@ def test_a_bad_adapter_stops_the_worker_with_its_reason(tmp_path: Path, model: P
     assert ended.returncode == 2
     assert "the adapter chest was trained on the checkpoint" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_missing_adapter_is_said_before_any_station_is_started(tmp_path: Path) -> None:
+    config = tmp_path / "radplug.toml"
+    config.write_text(
+        f'[listener]\naccept_any_calling_ae = true\n[store]\ndata = "{tmp_path / "data"}"\n'
+        f'[[adapter]]\ndirectory = "{tmp_path / "nowhere"}"\n'
+    )
+    result = CliRunner().invoke(app, ["--config", str(config), "up"])
+    assert isinstance(result.exception, UnusableAdapter)
+    assert "adapter_card.toml is missing" in str(result.exception)
 
 
 def test_the_doctor_tells_adapters_that_belong_from_those_that_do_not(

@@ -22,7 +22,7 @@ from radplug.acceptance import synthetic_study
 from radplug.acceptance.returned import ReturnedOru, ReturnedSr
 from radplug.acceptance.simulated_pacs import SimulatedPacs
 from radplug.acceptance.simulated_ris import SimulatedRis
-from radplug.domain import Case, CaseState, Delivery, DeliveryState, Dictation, StaleWork
+from radplug.domain import Case, CaseState, Delivery, DeliveryState, Dictation, Due, StaleWork
 from radplug.wiring import House
 
 
@@ -194,6 +194,47 @@ def test_a_phrase_that_comes_after_the_draft_brings_version_2_around_it(
     impression = {s.name: s.text for s in second.text.sections}["IMPRESSION"]
     assert "Known since 2019." in impression
     assert second.version == 2
+
+
+def test_a_phrase_that_comes_while_the_draft_is_made_is_not_left_out(
+    build: Callable[..., House], tmp_path: Path
+) -> None:
+    house = build()
+    case = send_study(house, tmp_path / "study")
+    compose = house.documents.compose
+
+    def compose_while_dictated(*arguments: Any) -> Any:
+        house.receiving.add_dictation(Dictation("IMPRESSION", "New.", "test", house.now(), case.accession_number))
+        house.documents.compose = compose  # type: ignore[method-assign]
+        return compose(*arguments)
+
+    house.documents.compose = compose_while_dictated  # type: ignore[method-assign]
+    pipeline.draft(house, case.id, "worker")
+    assert house.viewing.drafts(case.id) == ()
+    assert house.drafting.due_to_draft(house.now()) == [Due(case.id, awaited=True)]
+    pipeline.draft_at_once(house, case.id, "worker")
+    (drafted,) = house.viewing.drafts(case.id)
+    assert "New." in {section.name: section.text for section in drafted.text.sections}["IMPRESSION"]
+
+
+def test_what_an_overtaken_worker_still_writes_is_not_sent(build: Callable[..., House], tmp_path: Path) -> None:
+    house = build(pacs=pacs_at(free_port()), reporting=ris_at(free_port()))
+    case = send_study(house, tmp_path / "study")
+    compose = house.documents.compose
+
+    def compose_too_late(*arguments: Any) -> Any:
+        house.documents.compose = compose  # type: ignore[method-assign]
+        later = house.now() + 2 * house.policy.lease
+        house.__dict__["now"] = lambda: later
+        pipeline.draft(house, case.id, "second")
+        return compose(*arguments)
+
+    house.documents.compose = compose_too_late  # type: ignore[method-assign]
+    pipeline.draft(house, case.id, "first")
+    sr, oru = house.viewing.deliveries(case.id)
+    assert ReturnedSr.read(house.store.path(sr.document.file)).sop_instance_uid == sr.document.id
+    assert ReturnedOru.read(house.store.path(oru.document.file)).control_id == oru.document.id
+    assert [event.event for event in house.viewing.events(case.id)] == ["drafted", "draft thrown away"]
 
 
 def test_a_case_whose_worker_dies_every_time_is_set_aside(build: Callable[..., House], tmp_path: Path) -> None:
