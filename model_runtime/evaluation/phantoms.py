@@ -8,29 +8,28 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from model_runtime import checkpoint
-from model_runtime.assembly import assemble
 from model_runtime.autoregressive import Infill, write_sections
-from model_runtime.canvas import Anchor, lay
+from model_runtime.canvas import Anchor
 from model_runtime.checkpoint import LoadedModel
 from model_runtime.claims import claims
-from model_runtime.draft_text import SectionText
-from model_runtime.errors import DraftingError
+from model_runtime.draft_text import DraftText, SectionText
+from model_runtime.drafter import Drafter
+from model_runtime.drafting import Wish
 from model_runtime.evaluation.scores import Scores
-from model_runtime.infill import Job, infill
 from model_runtime.phantom import Phantom
-from model_runtime.prefix import read
-from model_runtime.prompt import PromptFacts, encode
+from model_runtime.prompt import PromptFacts
+from model_runtime.redraft import Reach
 from model_runtime.training.anchoring import contrary
 from model_runtime.training.examples import HELD_OUT, TEMPLATE
 from model_runtime.wording import compose, every_sentence
@@ -45,6 +44,7 @@ class Trial(StrEnum):
     BLANK = "blank"  # a grey image
     SHUFFLED = "shuffled"  # another phantom's image
     ANCHORED = "anchored"  # one true sentence is dictated; what it says is not counted
+    REDRAFTED = "redrafted"  # the same, to a finished draft
     UNANCHORED = "unanchored"  # nothing is dictated; what ANCHORED does not count is not counted here either
     CONTRARY = "contrary"  # one sentence is dictated that the image contradicts; its finding is not counted
 
@@ -53,9 +53,27 @@ class Trial(StrEnum):
 class Result:
     scores: Scores
     steps: float  # mean, of denoising or of tokens
-    contradicted: int  # drafts that assert the opposite of their anchor
-    anchors: int
     seconds: float
+    anchors: int  # drafts that have one, and of these:
+    contradicted: int  # some section asserts the opposite of the anchor
+    flagged: int  # the anchor is held to be in conflict with the image
+    struck: int  # a sentence that opposed the anchor was taken out
+
+    def lines(self) -> Iterator[str]:
+        yield from self.scores.lines()
+        if self.anchors:
+            yield (
+                f"of {self.anchors} drafts around an anchor {self.contradicted} contradict it, {self.flagged} flag it "
+                f"as in conflict with the image, from {self.struck} a sentence was struck"
+            )
+        yield f"{self.steps:.1f} steps a draft, {self.seconds:.0f} s"
+
+
+class _Report(NamedTuple):
+    sections: Sequence[SectionText]
+    steps: int
+    flagged: bool = False
+    struck: bool = False
 
 
 def evaluate(
@@ -68,21 +86,29 @@ def evaluate(
 ) -> Result:
     """Drafts are made as the product makes them, but `batch` at a time; `way` is for a model from left to right."""
     known, scores = every_sentence(), Scores()
-    steps = contradicted = anchored = 0
-    started = time.perf_counter()
+    anchored: list[tuple[bool, _Report]] = []  # whether the report contradicts its anchor
+    steps, started = 0, time.perf_counter()
     for first in range(0, len(seeds), batch):
         phantoms = [Phantom.of(seed) for seed in seeds[first : first + batch]]
         dictated = [_dictation(phantom, trial) for phantom in phantoms]
         said = dictated if trial is not Trial.UNANCHORED else [(None, given) for _, given in dictated]
-        texts, taken = _drafts(loaded, phantoms, [anchor for anchor, _ in said], trial, way, seed=first)
-        steps += taken
-        for phantom, (anchor, given), sections in zip(phantoms, said, texts, strict=True):
+        reports = _reports(loaded, phantoms, [anchor for anchor, _ in said], trial, way, seed=first)
+        steps += sum(report.steps for report in reports)
+        for phantom, (anchor, given), report in zip(phantoms, said, reports, strict=True):
             own = known if anchor is None else known | {anchor.text}
+            sections = {section.name: section.text for section in report.sections}
             scores.add(phantom.facts, sections, known=own, given=given)
             if anchor is not None:
-                anchored += 1
-                contradicted += _contradicts(sections, anchor)
-    return Result(scores, steps / len(seeds), contradicted, anchored, time.perf_counter() - started)
+                anchored.append((_contradicts(sections, anchor), report))
+    return Result(
+        scores,
+        steps=steps / len(seeds),
+        seconds=time.perf_counter() - started,
+        anchors=len(anchored),
+        contradicted=sum(contradicts for contradicts, _ in anchored),
+        flagged=sum(report.flagged for _, report in anchored),
+        struck=sum(report.struck for _, report in anchored),
+    )
 
 
 def _dictation(phantom: Phantom, trial: Trial) -> tuple[Anchor | None, frozenset[str]]:
@@ -92,22 +118,21 @@ def _dictation(phantom: Phantom, trial: Trial) -> tuple[Anchor | None, frozenset
         report, chosen, finding = contrary(phantom.facts, rng)
         name, text = next((name, s.text) for name, said in report.items() for s in said if id(s) == chosen)
         return Anchor(name, text), frozenset({finding})
-    if trial not in (Trial.ANCHORED, Trial.UNANCHORED):
+    if trial not in (Trial.ANCHORED, Trial.REDRAFTED, Trial.UNANCHORED):
         return None, frozenset()
     telling = [(name, s) for name, said in compose(phantom.facts, rng).items() for s in said if s.about]
     name, sentence = rng.choice(telling)
     return Anchor(name, sentence.text), sentence.about
 
 
-def _drafts(
+def _reports(
     loaded: LoadedModel,
     phantoms: Sequence[Phantom],
     anchors: Sequence[Anchor | None],
     trial: Trial,
     way: Infill,
     seed: int,
-) -> tuple[list[dict[str, str]], int]:
-    """Section texts of each phantom's draft, and the model's steps for all."""
+) -> list[_Report]:
     said = [() if anchor is None else (anchor,) for anchor in anchors]
     with ThreadPoolExecutor() as pool:
         images = list(pool.map(lambda phantom: phantom.image(), phantoms))
@@ -117,31 +142,30 @@ def _drafts(
         images = [*images[1:], images[0]]
     colour = [np.repeat(image[..., None], 3, axis=2) for image in images]
     if loaded.architecture == "gemma4":
-        reports = write_sections(loaded, [[image] for image in colour], TEMPLATE, said, _ORDER, seed=seed, way=way)
-    else:
-        reports = _denoised(loaded, colour, said, seed)
-    texts = [{section.name: section.text for section in sections} for sections, _ in reports]
-    return texts, sum(steps for _, steps in reports)
+        written = write_sections(loaded, [[image] for image in colour], TEMPLATE, said, _ORDER, seed=seed, way=way)
+        return [_Report(sections, steps) for sections, steps in written]
+    wishes = [
+        Wish([image], TEMPLATE, own, _ORDER, seed + number)
+        for number, (image, own) in enumerate(zip(colour, said, strict=True))
+    ]
+    drafter = Drafter(loaded)
+    if trial is Trial.REDRAFTED:
+        before = _made(drafter.draft_all([replace(wish, anchors=()) for wish in wishes]))
+        wishes = [replace(wish, present=draft, reach=Reach.GAP) for wish, draft in zip(wishes, before, strict=True)]
+    return [
+        _Report(draft.sections, draft.steps, bool(draft.anchor_conflicts), bool(draft.struck))
+        for draft in _made(drafter.draft_all(wishes))
+    ]
 
 
-def _denoised(
-    loaded: LoadedModel, images: Sequence[NDArray[np.uint8]], said: Sequence[Sequence[Anchor]], seed: int
-) -> list[tuple[tuple[SectionText, ...], int]]:
-    """The sections of each draft, and its denoising steps."""
-    codec = loaded.codec
-    jobs = []
-    for number, (image, anchors) in enumerate(zip(images, said, strict=True)):
-        layout = lay(TEMPLATE, anchors, encode=codec.encode, canvas_length=loaded.canvas_length, end_id=codec.end_id)
-        inputs = encode([image], _ORDER, tokenizer=loaded.tokenizer, image_processor=loaded.image_processor)
-        prefix = read(loaded, {name: tensor.to(loaded.device) for name, tensor in inputs.items()})
-        jobs.append(Job(prefix, layout, seed + number))
-    reports = []
-    for job, canvas, anchors in zip(jobs, infill(loaded, jobs), said, strict=True):
-        if isinstance(canvas, DraftingError):
-            raise canvas
-        tokens = list(zip(codec.pieces(canvas.ids), canvas.probabilities, strict=True))
-        reports.append((assemble(TEMPLATE, anchors, job.layout, tokens), canvas.steps))
-    return reports
+def _made(results: Sequence[DraftText | Exception]) -> list[DraftText]:
+    """Raises what went wrong first."""
+    drafts = []
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+        drafts.append(result)
+    return drafts
 
 
 def _contradicts(sections: dict[str, str], anchor: Anchor) -> bool:
@@ -169,10 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             loaded, range(HELD_OUT, HELD_OUT + options.count), trial, batch=options.batch, way=options.infill
         )
         sys.stdout.write(f"{trial}, {options.count} held-out phantoms\n")
-        sys.stdout.writelines(f"  {line}\n" for line in result.scores.lines())
-        if result.anchors:
-            sys.stdout.write(f"  {result.contradicted} of {result.anchors} drafts contradict their anchor\n")
-        sys.stdout.write(f"  {result.steps:.1f} steps a draft, {result.seconds:.0f} s\n")
+        sys.stdout.writelines(f"  {line}\n" for line in result.lines())
         sys.stdout.flush()
 
 
