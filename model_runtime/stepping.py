@@ -33,7 +33,7 @@ class Steps(Protocol):
         ...
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Go on with these rows only, in this order."""
+        """Go on with these rows only; `rows` ascends."""
         ...
 
 

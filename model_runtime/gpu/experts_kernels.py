@@ -1,0 +1,227 @@
+"""Experts for few tokens and many experts: each weight is read from memory once for each tile of tokens.
+
+The weight tile is the first operand of the product (out^T = W x^T): a tensor core takes 64 weight rows at a time, and
+the few tokens that one expert has are its narrow side. Four launches, none waits for the host: pairs of token and
+expert are sorted by expert, gate and up, down, and the sum over a token's experts, which is left to the caller.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+from triton.tools.tensor_descriptor import TensorDescriptor
+
+MOST_TOKENS = 2048
+
+
+class Tile(NamedTuple):
+    """How one product is cut up: weight rows, depth of a tile, and Triton's stages and warps."""
+
+    rows: int
+    depth: int
+    stages: int
+    warps: int
+
+
+class Tiles(NamedTuple):
+    tokens: int
+    gate_up: Tile
+    down: Tile
+
+
+# By the number of tokens; tuned on one H200 with Triton 3.6, the last not yet measured.
+_TILES = {
+    128: Tiles(16, Tile(64, 128, 3, 4), Tile(128, 64, 4, 4)),
+    256: Tiles(16, Tile(64, 64, 3, 4), Tile(128, 64, 4, 8)),
+    512: Tiles(32, Tile(64, 64, 5, 4), Tile(128, 64, 3, 4)),
+    1024: Tiles(64, Tile(64, 64, 4, 4), Tile(128, 64, 3, 4)),
+    MOST_TOKENS: Tiles(64, Tile(64, 64, 4, 4), Tile(128, 64, 3, 4)),
+}
+
+
+def tiles(tokens: int) -> Tiles:
+    return _TILES[min(most for most in _TILES if most >= tokens)]
+
+
+def fit(tokens: int, hidden: int, inner: int) -> bool:
+    """Whether sizes are whole tiles."""
+    if tokens > MOST_TOKENS:
+        return False
+    _, gate_up, down = tiles(tokens)
+    return not (inner % gate_up.rows or hidden % gate_up.depth or hidden % down.rows or inner % down.depth)
+
+
+@triton.jit
+def _sort(
+    chosen, order, tile_expert, tile_start, tile_stop, pairs, most_tiles,
+    EXPERTS: tl.constexpr, EXPERTS_UP: tl.constexpr, TOKENS: tl.constexpr,
+    PAIRS_UP: tl.constexpr, OWN_UP: tl.constexpr, TILES_UP: tl.constexpr,
+):  # fmt: skip
+    """Program e finds the pairs routed to expert e, in order, and its tiles. No atomics: always the same result."""
+    e = tl.program_id(0)
+    pair = tl.arange(0, PAIRS_UP)
+    expert = tl.load(chosen + pair, mask=pair < pairs, other=EXPERTS_UP).to(tl.int32)
+    counts = tl.histogram(expert, EXPERTS_UP, mask=expert < EXPERTS_UP)
+    each = tl.arange(0, EXPERTS_UP)
+    tiles_of = (counts + (TOKENS - 1)) // TOKENS
+    first_row = tl.sum(tl.where(each < e, counts, 0), 0)
+    first_tile = tl.sum(tl.where(each < e, tiles_of, 0), 0)
+    count = tl.sum(tl.where(each == e, counts, 0), 0)
+    mine = expert == e
+    rank = tl.cumsum(mine.to(tl.int32), 0) - 1
+    tl.store(order + first_row + rank, pair, mask=mine)
+    tile = tl.arange(0, OWN_UP)
+    own = tile * TOKENS < count
+    tl.store(tile_expert + first_tile + tile, e + tl.zeros([OWN_UP], tl.int32), mask=own)
+    tl.store(tile_start + first_tile + tile, first_row + tile * TOKENS, mask=own)
+    tl.store(tile_stop + first_tile + tile, first_row + count + tl.zeros([OWN_UP], tl.int32), mask=own)
+    if e == EXPERTS - 1:
+        rest = tl.arange(0, TILES_UP)
+        unused = (rest >= tl.sum(tiles_of, 0)) & (rest < most_tiles)
+        tl.store(tile_expert + rest, tl.full([TILES_UP], -1, tl.int32), mask=unused)
+
+
+@triton.jit
+def _gate_up(
+    x, w, scale, inner, order, tile_expert, tile_start, tile_stop,
+    CHOSEN: tl.constexpr, HIDDEN: tl.constexpr, INNER: tl.constexpr, LARGEST: tl.constexpr,
+    TOKENS: tl.constexpr, ROWS: tl.constexpr, DEPTH: tl.constexpr, TMA: tl.constexpr, SCALED: tl.constexpr,
+):  # fmt: skip
+    """inner[sorted pair] = gelu_tanh(gate) * up, never beyond LARGEST."""
+    tile = tl.program_id(0)
+    n0 = tl.program_id(1) * ROWS
+    e = tl.load(tile_expert + tile)
+    if e >= 0:
+        rows = tl.load(tile_start + tile) + tl.arange(0, TOKENS)
+        live = rows < tl.load(tile_stop + tile)
+        token = tl.load(order + rows, mask=live, other=0) // CHOSEN
+        k = tl.arange(0, DEPTH)
+        n = n0 + tl.arange(0, ROWS)
+        x_at = x + token[:, None] * HIDDEN + k[None, :]
+        if not TMA:
+            gate_at = w + e.to(tl.int64) * (2 * INNER * HIDDEN) + n[:, None] * HIDDEN + k[None, :]
+            up_at = gate_at + INNER * HIDDEN
+        gate = tl.zeros([ROWS, TOKENS], tl.float32)
+        up = tl.zeros([ROWS, TOKENS], tl.float32)
+        for k0 in range(0, HIDDEN, DEPTH):
+            xs = tl.trans(tl.load(x_at + k0))
+            if TMA:
+                gates = w.load([e * (2 * INNER) + n0, k0])
+                ups = w.load([e * (2 * INNER) + INNER + n0, k0])
+            else:
+                gates = tl.load(gate_at + k0, eviction_policy="evict_first")
+                ups = tl.load(up_at + k0, eviction_policy="evict_first")
+            if SCALED:
+                gates = gates.to(xs.dtype)
+                ups = ups.to(xs.dtype)
+            gate = tl.dot(gates, xs, gate)
+            up = tl.dot(ups, xs, up)
+        if SCALED:
+            gate = gate * tl.load(scale + e * (2 * INNER) + n)[:, None]
+            up = up * tl.load(scale + e * (2 * INNER) + INNER + n)[:, None]
+        z = 1.5957691216057308 * (gate + 0.044715 * gate * gate * gate)  # gelu_tanh(g) = g sigmoid(z), 2 sqrt(2/pi)
+        value = gate * tl.sigmoid(z) * up
+        value = tl.minimum(tl.maximum(value, -LARGEST), LARGEST)
+        tl.store(inner + rows[:, None] * INNER + n[None, :], tl.trans(value.to(inner.dtype.element_ty)), live[:, None])
+
+
+@triton.jit
+def _down(
+    inner, w, scale, out, share, order, tile_expert, tile_start, tile_stop,
+    HIDDEN: tl.constexpr, INNER: tl.constexpr,
+    TOKENS: tl.constexpr, ROWS: tl.constexpr, DEPTH: tl.constexpr, TMA: tl.constexpr, SCALED: tl.constexpr,
+):  # fmt: skip
+    """out[pair] = share * (W inner)."""
+    tile = tl.program_id(0)
+    n0 = tl.program_id(1) * ROWS
+    e = tl.load(tile_expert + tile)
+    if e >= 0:
+        rows = tl.load(tile_start + tile) + tl.arange(0, TOKENS)
+        live = rows < tl.load(tile_stop + tile)
+        pair = tl.load(order + rows, mask=live, other=0)
+        weight = tl.load(share + pair, mask=live, other=0.0).to(tl.float32)
+        k = tl.arange(0, DEPTH)
+        n = n0 + tl.arange(0, ROWS)
+        inner_at = inner + tl.where(live, rows, 0)[:, None] * INNER + k[None, :]
+        if not TMA:
+            w_at = w + e.to(tl.int64) * (INNER * HIDDEN) + n[:, None] * INNER + k[None, :]
+        total = tl.zeros([ROWS, TOKENS], tl.float32)
+        for k0 in range(0, INNER, DEPTH):
+            values = tl.load(inner_at + k0)
+            if TMA:
+                weights = w.load([e * HIDDEN + n0, k0])
+            else:
+                weights = tl.load(w_at + k0, eviction_policy="evict_first")
+            if SCALED:
+                weights = weights.to(values.dtype)
+            total = tl.dot(weights, tl.trans(values), total)
+        if SCALED:
+            total = total * tl.load(scale + e * HIDDEN + n)[:, None]
+        result = tl.trans((total * weight[None, :]).to(out.dtype.element_ty))
+        tl.store(out + pair[:, None] * HIDDEN + n[None, :], result, live[:, None])
+
+
+@torch.library.custom_op("radplug::expert_pairs", mutates_args=())
+def expert_pairs(
+    x: Tensor,
+    chosen: Tensor,
+    share: Tensor,
+    gate_up: Tensor,
+    down: Tensor,
+    gate_up_scale: Tensor | None,
+    down_scale: Tensor | None,
+    tma: bool,
+) -> Tensor:
+    """Each chosen expert's output times its share, (tokens, chosen, hidden) of `share`'s neighbours' type.
+
+    `x` (tokens, hidden), `chosen` and `share` (tokens, chosen), all contiguous; weights and scales as in
+    experts.Weights; scaled weights want `x` in float16.
+    """
+    tokens, hidden = x.shape
+    experts, inner_size = down.shape[0], down.shape[2]
+    cut = tiles(tokens)
+    pairs, device = chosen.numel(), x.device
+    most_tiles = pairs // cut.tokens + min(experts, pairs)
+    order = torch.empty(pairs, dtype=torch.int32, device=device)
+    of_tiles = torch.empty(3, most_tiles, dtype=torch.int32, device=device)
+    where = (order, of_tiles[0], of_tiles[1], of_tiles[2])
+    _sort[(experts,)](
+        chosen, *where, pairs, most_tiles,
+        EXPERTS=experts, EXPERTS_UP=triton.next_power_of_2(experts), TOKENS=cut.tokens,
+        PAIRS_UP=triton.next_power_of_2(pairs), OWN_UP=triton.next_power_of_2(triton.cdiv(tokens, cut.tokens)),
+        TILES_UP=triton.next_power_of_2(most_tiles), num_warps=8,
+    )  # fmt: skip
+    inner = torch.empty(pairs, inner_size, dtype=x.dtype, device=device)
+    _gate_up[(most_tiles, inner_size // cut.gate_up.rows)](
+        x, _tiled(gate_up, cut.gate_up, tma), gate_up_scale, inner, *where,
+        CHOSEN=chosen.shape[1], HIDDEN=hidden, INNER=inner_size, LARGEST=torch.finfo(x.dtype).max, TOKENS=cut.tokens,
+        ROWS=cut.gate_up.rows, DEPTH=cut.gate_up.depth, TMA=tma, SCALED=gate_up_scale is not None,
+        num_stages=cut.gate_up.stages, num_warps=cut.gate_up.warps,
+    )  # fmt: skip
+    out = torch.empty(tokens, chosen.shape[1], hidden, dtype=_of_the_model(x), device=device)
+    _down[(most_tiles, hidden // cut.down.rows)](
+        inner, _tiled(down, cut.down, tma), down_scale, out, share, *where,
+        HIDDEN=hidden, INNER=inner_size, TOKENS=cut.tokens,
+        ROWS=cut.down.rows, DEPTH=cut.down.depth, TMA=tma, SCALED=down_scale is not None,
+        num_stages=cut.down.stages, num_warps=cut.down.warps,
+    )  # fmt: skip
+    return out
+
+
+@expert_pairs.register_fake
+def _(x, chosen, share, gate_up, down, gate_up_scale, down_scale, tma):
+    return x.new_empty(*chosen.shape, x.shape[1], dtype=_of_the_model(x))
+
+
+def _of_the_model(x: Tensor) -> torch.dtype:
+    """Results of a float16 product are bfloat16, whose range is that of the model's other values."""
+    return torch.bfloat16 if x.dtype == torch.float16 else x.dtype
+
+
+def _tiled(weights: Tensor, cut: Tile, tma: bool) -> Tensor | TensorDescriptor:
+    rows = weights.view(-1, weights.shape[-1])
+    return TensorDescriptor(rows, list(rows.shape), list(rows.stride()), [cut.rows, cut.depth]) if tma else rows

@@ -1,0 +1,192 @@
+"""A whole denoising step on the GPU's own: one CUDA graph, from canvas to canvas.
+
+>>> loaded = accelerated(checkpoint.load(directory))
+>>> infill(loaded, jobs)  # as ever
+
+Layers are compiled one by one, once for each kind of layer and number of rows; the rest is Triton. Rows are padded to a
+number in SIZES, and there is one graph for each. A prompt's length costs no graph: see attention_kernels.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
+
+from model_runtime.checkpoint import LoadedModel
+from model_runtime.denoising_step import Guess, accept
+from model_runtime.gpu import experts, layers
+from model_runtime.gpu.buffers import Buffers
+from model_runtime.gpu.hardware import unusable
+from model_runtime.gpu.sampler import sample
+from model_runtime.prefix import Prefix
+from model_runtime.stepping import PlainStepper, Seen, Steps
+
+SIZES = (1, 2, 4, 8)  # rows of a step
+_WARMUPS = 2  # steps before a capture: the first compiles, the second finds every kernel loaded
+
+log = logging.getLogger(__name__)
+
+
+def accelerated(loaded: LoadedModel, *, longest_prompt: int = 2048, eight_bit: bool = False) -> LoadedModel:
+    """The same model with steps of the GPU's own; as it was where there is no such GPU, and the log says why.
+
+    `eight_bit` reads experts as 8-bit floats: faster, and not the same drafts. The model's own weights stay as well.
+    """
+    if reason := unusable(loaded.device):
+        log.info("denoising steps are computed in plain PyTorch: %s", reason)
+        return loaded
+    ALL_EXPERTS_FUNCTIONS.register(experts.NAME, experts.grouped_experts)
+    loaded.model.set_experts_implementation(experts.NAME)
+    return replace(loaded, stepper=FastStepper(loaded, longest_prompt=longest_prompt, eight_bit=eight_bit))
+
+
+class FastStepper:
+    """Steps of one loaded model, in buffers of their own; one batch at a time.
+
+    Longer prompts and larger batches than there is room for are left to the plain step. Without a GPU the same
+    arithmetic runs in plain PyTorch, uncompiled: slow, and good for tests.
+    """
+
+    def __init__(self, loaded: LoadedModel, *, longest_prompt: int = 2048, eight_bit: bool = False) -> None:
+        self._model = loaded.model
+        self._decoder = loaded.model.model.decoder
+        self._kinds = loaded.model.config.get_text_config(decoder=True).layer_types
+        self._gpu = loaded.device.type == "cuda"
+        self._enter = torch.compile(layers.enter, dynamic=False) if self._gpu else layers.enter
+        self._layer = torch.compile(layers.layer, dynamic=False) if self._gpu else layers.layer
+        self._experts: list[experts.Weights | None] = [
+            experts.eight_bit(experts.Weights(layer.experts.gate_up_proj, layer.experts.down_proj))
+            if eight_bit
+            else None
+            for layer in self._decoder.layers
+        ]
+        self._banned = torch.zeros(loaded.vocabulary_size, dtype=torch.bool, device=loaded.device)
+        self._banned[list(loaded.codec.banned)] = True
+        self.buffers = Buffers.of(loaded, SIZES[-1], longest_prompt)
+        self._movers: dict[tuple[int, float, tuple[str, ...]], Callable[[], None]] = {}
+        self._memory = torch.cuda.graph_pool_handle() if self._gpu else None
+        self.under_way: object = None  # whose rows the buffers hold
+
+    @torch.no_grad()
+    def start(self, loaded: LoadedModel, prefixes: Sequence[Prefix], clamp: Tensor, canvas: Tensor) -> Steps:
+        rows = len(prefixes)
+        if rows > SIZES[-1] or not all(map(self.buffers.holds, prefixes)):
+            return PlainStepper().start(loaded, prefixes, clamp, canvas)
+        steps = _FastSteps(self, rows, loaded.card.sampler.entropy_bound)
+        for row, prefix in enumerate(prefixes):
+            self.buffers.read(loaded, row, prefix)
+        self.buffers.clamp[:rows].copy_(clamp)
+        self.buffers.canvas[:rows].copy_(canvas)
+        self.buffers.probabilities[:rows].zero_()
+        return steps
+
+    @torch.no_grad()
+    def mover(self, rows: int, entropy_bound: float) -> Callable[[], None]:
+        """What moves the buffers' first rows by one step.
+
+        When it is first asked for, it is compiled and captured, which takes seconds and writes into the buffers.
+        """
+        size = min(size for size in SIZES if size >= rows)
+        key = size, entropy_bound, self._adapters()
+        if key not in self._movers:
+            buffers = self.buffers[:size]
+            self._movers[key] = self._captured(lambda: self._step(buffers, entropy_bound))
+        return self._movers[key]
+
+    def _captured(self, step: Callable[[], None]) -> Callable[[], None]:
+        if not self._gpu:
+            return step
+        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        aside.wait_stream(torch.cuda.current_stream())
+        # Rows, kinds of layer and adapters each make a variant of one function.
+        with torch.cuda.stream(aside), torch._dynamo.config.patch(recompile_limit=64):
+            for _ in range(_WARMUPS):
+                step()
+        torch.cuda.current_stream().wait_stream(aside)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=self._memory):
+            step()
+        return graph.replay
+
+    def _step(self, buffers: Buffers, entropy_bound: float) -> None:
+        """Nothing here waits for the host, or depends on what the tensors hold."""
+        hidden = self._enter(self._decoder, buffers.canvas, buffers.probabilities)
+        prompts = zip(self._kinds, self._decoder.layers, buffers.keys, buffers.values, self._experts, strict=True)
+        for kind, module, keys, values, weights in prompts:
+            hidden = self._layer(
+                module, hidden, buffers.cos[kind], buffers.sin[kind], keys, values, buffers.first[kind], weights
+            )
+        logits: Tensor = self._model.lm_head(self._decoder.norm(hidden))
+        likeliest, drawn, entropy, confidence = sample(
+            logits.flatten(0, 1),
+            self._model.final_logit_softcapping,
+            buffers.clamp.flatten(),
+            self._banned,
+            buffers.temperature[:, None].expand_as(buffers.chance).flatten(),
+            buffers.chance.flatten(),
+            buffers.probabilities.flatten(0, 1),
+        )
+        buffers.likeliest.copy_(likeliest.view_as(buffers.likeliest))
+        buffers.entropy.copy_(entropy.view_as(buffers.entropy))
+        buffers.confidence.copy_(confidence.view_as(buffers.confidence))
+        guess = Guess(
+            buffers.likeliest, drawn.view_as(buffers.canvas), buffers.entropy, buffers.confidence, buffers.probabilities
+        )
+        buffers.canvas.copy_(accept(guess, entropy_bound, buffers.noise))
+
+    def _adapters(self) -> tuple[str, ...]:
+        """The LoRA adapters in use: a graph holds the weights that it was captured with, so each needs its own."""
+        for module in self._decoder.modules():
+            if hasattr(module, "lora_A"):
+                return tuple(module.active_adapters)
+        return ()
+
+
+class _FastSteps:
+    def __init__(self, stepper: FastStepper, rows: int, entropy_bound: float) -> None:
+        self._stepper, self._entropy_bound = stepper, entropy_bound
+        self._hold(rows)
+        stepper.under_way = self
+
+    def _hold(self, rows: int) -> None:
+        self._buffers = self._stepper.buffers[:rows]
+        self._move = self._stepper.mover(rows, self._entropy_bound)
+
+    def keep(self, rows: Sequence[int]) -> None:
+        self._check()
+        for target, source in enumerate(rows):
+            if source != target:
+                self._buffers.move(source, target)
+        self._hold(len(rows))
+
+    @torch.no_grad()
+    def step(self, temperature: Tensor, chance: Tensor, noise: Tensor) -> Callable[[], Seen]:
+        self._check()
+        buffers = self._buffers
+        buffers.temperature.copy_(temperature, non_blocking=True)
+        buffers.chance.copy_(chance, non_blocking=True)
+        buffers.noise.copy_(noise, non_blocking=True)
+        self._move()
+        # Copies of their own, so that a later step cannot change them.
+        results = (buffers.likeliest, buffers.confidence, buffers.entropy.sum(-1))
+        seen = Seen(*(result.to("cpu", non_blocking=True, copy=True) for result in results))
+        if buffers.canvas.device.type != "cuda":
+            return lambda: seen
+        copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        copied.record()
+
+        def outcome() -> Seen:
+            copied.synchronize()
+            return seen
+
+        return outcome
+
+    def _check(self) -> None:
+        """Raises RuntimeError where other rows have been started since: they may be another patient's."""
+        if self._stepper.under_way is not self:
+            raise RuntimeError("other rows have been started in these buffers; start anew")
