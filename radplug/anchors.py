@@ -1,4 +1,4 @@
-"""Dictated phrases as people and interfaces give them: SECTION=phrase."""
+"""Dictated phrases as people and interfaces give them: SECTION=phrase, or =phrase for the model to place."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ class BadAnchor(Exception):
 
 
 def parse(given: str) -> tuple[str, str]:
-    """Section and phrase; the phrase is what stands behind the first `=`, byte for byte.
+    """Section and phrase; the phrase is what stands behind the first `=`, byte for byte. "" for no section.
 
     Raises:
-        BadAnchor: no section or no phrase, or a character that neither DICOM nor HL7 text can carry.
+        BadAnchor: no `=` or no phrase, or a character that neither DICOM nor HL7 text can carry.
     """
     section, equals, phrase = given.partition("=")
     section = section.strip().upper()
-    if not equals or not section or not phrase.strip():
-        raise BadAnchor("an anchor is SECTION=phrase, e.g. 'FINDINGS=Small left pleural effusion.'")
+    if not equals or not phrase.strip():
+        raise BadAnchor(
+            "an anchor is SECTION=phrase, e.g. 'FINDINGS=Small left pleural effusion.'; where no section stands before "
+            "the equals sign, the model chooses it"
+        )
     for character in phrase:
         if character != "\n" and unicodedata.category(character) in ("Cc", "Cs"):
             raise BadAnchor(
-                f"an anchor for {section} holds the control character U+{ord(character):04X}, which a report cannot "
-                "carry; give it without"
+                f"an anchor for {section or 'no section'} holds the control character U+{ord(character):04X}, which a "
+                "report cannot carry; give it without"
             )
     return section, phrase

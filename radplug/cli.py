@@ -150,7 +150,9 @@ def resend(
 def dictate(
     context: typer.Context,
     accession_number: Annotated[str, typer.Argument(help="Of the study that the phrases are about.")],
-    phrases: Annotated[list[str], typer.Argument(metavar="SECTION=PHRASE...", help="Anchors, in order.")],
+    phrases: Annotated[
+        list[str], typer.Argument(metavar="SECTION=PHRASE...", help="Anchors, in order; =PHRASE: the model places it.")
+    ],
 ) -> None:
     """Give dictated phrases, before or after the study comes: they stand in its draft byte for byte."""
     from radplug.anchors import BadAnchor, parse

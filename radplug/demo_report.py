@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from rich.tree import Tree
 
 from dicom_io import report_reading
 from model_runtime.canvas import Anchor
-from model_runtime.draft_text import Author
+from model_runtime.draft_text import Author, Placement
 from radplug import show as cases
 from radplug.acceptance.returned import ReturnedOru, ReturnedSr, anchors_stand
 from radplug.domain import CaseState, DeliveryState, DocumentKind
@@ -60,7 +60,7 @@ class Outcome:
         answers = [d.outcome for d in view.deliveries if d.document.kind is DocumentKind.ORU]
         return cls(
             view=view,
-            anchors=tuple(anchors),
+            anchors=_placed(anchors, draft.text.placements if draft else ()),
             draft_file=draft_file,
             images=tuple(site.store.data / image.file for image in draft.images) if draft else (),
             sr=ReturnedSr.read(srs[-1]) if srs else None,
@@ -136,6 +136,12 @@ class Outcome:
             },
             "not_sent": list(self.not_sent),
         }
+
+
+def _placed(anchors: Sequence[Anchor], placements: Sequence[Placement]) -> tuple[Anchor, ...]:
+    """The anchors, with the sections that the model has chosen for those that name none."""
+    chosen = iter([placement.section for placement in placements])
+    return tuple(anchor if anchor.section else replace(anchor, section=next(chosen, "")) for anchor in anchors)
 
 
 def _seconds(view: CaseView) -> dict[str, float | None]:

@@ -62,10 +62,14 @@ def test_dictated_phrases_wait_for_their_study(config: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("given", ["no section", "=words", "FINDINGS=", "FINDINGS=  "])
-def test_a_phrase_without_section_or_words_is_refused(given: str) -> None:
+@pytest.mark.parametrize("given", ["no section", "=", "FINDINGS=", "FINDINGS=  "])
+def test_a_phrase_without_equals_sign_or_words_is_refused(given: str) -> None:
     with pytest.raises(BadAnchor, match="SECTION=phrase"):
         parse(given)
+
+
+def test_a_phrase_may_be_left_to_the_model_to_place() -> None:
+    assert parse("=No pneumothorax.") == ("", "No pneumothorax.")
 
 
 @pytest.mark.parametrize("given", ["FINDINGS=said\there", "FINDINGS=said\x00here", "FINDINGS=said\ud800here"])
