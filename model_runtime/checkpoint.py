@@ -8,7 +8,7 @@ from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -24,9 +24,6 @@ from model_runtime import model_card
 from model_runtime.codec import TextCodec
 from model_runtime.errors import DraftingError, UnusableCheckpoint
 from model_runtime.model_card import ModelCard
-
-if TYPE_CHECKING:
-    from model_runtime.stepping import Stepper
 
 Device = Literal["auto", "cpu", "cuda"]
 Architecture = Literal["diffusion_gemma", "gemma4"]  # as config.json names them
@@ -51,7 +48,6 @@ class LoadedModel:
     codec: TextCodec
     card: ModelCard
     fingerprint: str
-    stepper: Stepper | None = None  # how denoising steps are computed; None: in plain PyTorch
 
     @property
     def architecture(self) -> Architecture:

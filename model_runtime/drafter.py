@@ -25,7 +25,7 @@ from model_runtime.checkpoint import Device, LoadedModel
 from model_runtime.draft_text import DraftText, ModelIdentity, SectionText
 from model_runtime.drafting import Drafting, Wish
 from model_runtime.errors import DraftingError
-from model_runtime.infill import infill
+from model_runtime.infill import Job, infill
 from model_runtime.model_card import ModelCard
 from model_runtime.prefix import Prefix, read
 from model_runtime.prefix_shelf import PrefixShelf, key_of
@@ -181,14 +181,20 @@ class Drafter:
             except (DraftingError, ValueError) as error:
                 results[number] = error
         while under_way:
-            numbers = list(under_way)
-            jobs = [under_way[number].job() for number in numbers]
+            jobs: dict[int, Job] = {}
+            for number, drafting in list(under_way.items()):
+                try:
+                    jobs[number] = drafting.job()
+                except DraftingError as error:
+                    results[number] = error
+                    del under_way[number]
+            numbers = list(jobs)
 
             def frame(row: int, step: int, ids: Sequence[int], numbers: list[int] = numbers) -> None:
                 if on_frame:
                     on_frame(numbers[row], step, under_way[numbers[row]].so_far(ids))
 
-            for number, filled in zip(numbers, infill(self._loaded, jobs, on_step=frame), strict=True):
+            for number, filled in zip(numbers, infill(self._loaded, list(jobs.values()), on_step=frame), strict=True):
                 drafting = under_way[number]
                 try:
                     if isinstance(filled, DraftingError):

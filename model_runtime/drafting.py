@@ -15,6 +15,7 @@ from model_runtime.assembly import assemble
 from model_runtime.canvas import Anchor, Kind, Layout, Template, lay, pages
 from model_runtime.checkpoint import LoadedModel
 from model_runtime.draft_text import Conflict, DraftText, ModelIdentity, SectionText
+from model_runtime.gap_lengths import best_layout
 from model_runtime.infill import Filled, Job
 from model_runtime.placement import place
 from model_runtime.prefix import Prefix, extended
@@ -82,9 +83,17 @@ class Drafting:
         return self._page == len(self._pages)
 
     def job(self) -> Job:
-        layout, wish = self._layouts[self._page], self._wish
-        start = start_of(layout, self._kept[self._page], self._loaded.codec)
-        return Job(self._prefix, layout, wish.seed + self._page, start, stop=wish.stop)
+        """The next canvas. Raises Cancelled."""
+        number, wish, codec = self._page, self._wish, self._loaded.codec
+        if codec.filler_id is None:
+            page, kept = self._pages[number], needs(self._kept[number], codec)
+            self._layouts[number] = best_layout(
+                self._loaded, self._prefix, page, self._on(page), wish.seed, kept, wish.stop
+            )
+        layout = self._layouts[number]
+        return Job(
+            self._prefix, layout, wish.seed + number, start_of(layout, self._kept[number], codec), stop=wish.stop
+        )
 
     def so_far(self, ids: Sequence[int]) -> list[SectionText]:
         """The report if denoising ended with this canvas: finished sections and those under way."""

@@ -17,7 +17,7 @@ from model_runtime.canvas import FREE, Layout
 from model_runtime.checkpoint import LoadedModel
 from model_runtime.errors import AnchorMoved, Cancelled, DraftingError
 from model_runtime.prefix import Prefix
-from model_runtime.stepping import PlainStepper
+from model_runtime.stepping import stepper_of
 
 OnStep = Callable[[int, int, list[int]], None]  # a job's index, its step from 1 on, its canvas
 
@@ -52,7 +52,7 @@ def infill(loaded: LoadedModel, jobs: Sequence[Job], *, on_step: OnStep | None =
     rows = everyone = [_Row(loaded, number, job) for number, job in enumerate(jobs)]
     if not rows:
         return []
-    steps = (loaded.stepper or PlainStepper()).start(
+    steps = stepper_of(loaded).start(
         loaded,
         [row.job.prefix for row in rows],
         clamp=torch.stack([row.clamp for row in rows]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol
 
 from torch import Tensor
@@ -46,6 +46,21 @@ class Stepper(Protocol):
         `clamp` holds a token where one is fixed, else FREE. Whoever starts rows is done with those started before.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class SteppedModel(LoadedModel):
+    """A loaded model that brings its own way of computing steps."""
+
+    stepper: Stepper
+
+    @classmethod
+    def of(cls, loaded: LoadedModel, stepper: Stepper) -> SteppedModel:
+        return cls(**{f.name: getattr(loaded, f.name) for f in fields(LoadedModel)}, stepper=stepper)
+
+
+def stepper_of(loaded: LoadedModel) -> Stepper:
+    return loaded.stepper if isinstance(loaded, SteppedModel) else PlainStepper()
 
 
 class PlainStepper:

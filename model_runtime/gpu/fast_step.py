@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -24,7 +23,7 @@ from model_runtime.gpu.buffers import Buffers
 from model_runtime.gpu.hardware import unusable
 from model_runtime.gpu.sampler import sample
 from model_runtime.prefix import Prefix
-from model_runtime.stepping import PlainStepper, Seen, Steps
+from model_runtime.stepping import PlainStepper, Seen, SteppedModel, Steps
 
 SIZES = (1, 2, 4, 8)  # rows of a step
 _WARMUPS = 2  # steps before a capture: the first compiles, the second finds every kernel loaded
@@ -42,7 +41,7 @@ def accelerated(loaded: LoadedModel, *, longest_prompt: int = 2048, eight_bit: b
         return loaded
     ALL_EXPERTS_FUNCTIONS.register(experts.NAME, experts.grouped_experts)
     loaded.model.set_experts_implementation(experts.NAME)
-    return replace(loaded, stepper=FastStepper(loaded, longest_prompt=longest_prompt, eight_bit=eight_bit))
+    return SteppedModel.of(loaded, FastStepper(loaded, longest_prompt=longest_prompt, eight_bit=eight_bit))
 
 
 class FastStepper:
@@ -113,8 +112,8 @@ class FastStepper:
             step()
         return graph.replay
 
-    def _step(self, buffers: Buffers, entropy_bound: float) -> None:
-        """Nothing here waits for the host, or depends on what the tensors hold."""
+    def logits(self, buffers: Buffers) -> Tensor:
+        """What the model makes of the canvases, before the softcap, (rows, canvas length, vocabulary)."""
         hidden = self._enter(self._decoder, buffers.canvas, buffers.probabilities)
         prompts = zip(self._kinds, self._decoder.layers, buffers.keys, buffers.values, self._experts, strict=True)
         for kind, module, keys, values, weights in prompts:
@@ -122,8 +121,12 @@ class FastStepper:
                 module, hidden, buffers.cos[kind], buffers.sin[kind], keys, values, buffers.first[kind], weights
             )
         logits: Tensor = self._model.lm_head(self._decoder.norm(hidden))
+        return logits
+
+    def _step(self, buffers: Buffers, entropy_bound: float) -> None:
+        """Nothing here waits for the host, or depends on what the tensors hold."""
         likeliest, drawn, entropy, confidence = sample(
-            logits.flatten(0, 1),
+            self.logits(buffers).flatten(0, 1),
             self._model.final_logit_softcapping,
             buffers.clamp.flatten(),
             self._banned,

@@ -14,6 +14,7 @@ from model_runtime.gpu import fast_step
 from model_runtime.gpu.fast_step import FastStepper, accelerated
 from model_runtime.infill import Filled, Job, infill
 from model_runtime.prefix import Prefix, read
+from model_runtime.stepping import SteppedModel
 
 ANCHORS = (Anchor("FINDINGS", "No pleural effusion or pneumothorax."), Anchor("IMPRESSION", "heart size is normal"))
 LONGEST = 200
@@ -21,7 +22,7 @@ LONGEST = 200
 
 @pytest.fixture(scope="module")
 def fast(loaded: LoadedModel) -> LoadedModel:
-    return replace(loaded, stepper=FastStepper(loaded, longest_prompt=LONGEST))
+    return SteppedModel.of(loaded, FastStepper(loaded, longest_prompt=LONGEST))
 
 
 def layout(loaded: LoadedModel, template: Template, *anchors: Anchor) -> Layout:
@@ -83,7 +84,7 @@ def test_the_experts_are_those_of_eight_bits(loaded: LoadedModel, jobs: list[Job
     """Rounded weights, so not the same numbers, and nearly."""
     _, (plain,) = run(loaded, [replace(jobs[0], steps=1)])
     stepper = FastStepper(loaded, longest_prompt=LONGEST, eight_bit=True)
-    _, (rounded,) = run(replace(loaded, stepper=stepper), [replace(jobs[0], steps=1)])
+    _, (rounded,) = run(SteppedModel.of(loaded, stepper), [replace(jobs[0], steps=1)])
     assert isinstance(plain, Filled)
     assert isinstance(rounded, Filled)
     assert rounded.probabilities != pytest.approx(plain.probabilities, abs=1e-6)
@@ -96,7 +97,7 @@ def test_an_adapter_in_use_is_not_drafted_without(
     """A captured step holds the weights that it was captured with: another adapter, another capture."""
     captures: list[object] = []
     monkeypatch.setattr(FastStepper, "_captured", lambda self, step: captures.append(step) or step)
-    fast = replace(loaded, stepper=FastStepper(loaded, longest_prompt=LONGEST))
+    fast = SteppedModel.of(loaded, FastStepper(loaded, longest_prompt=LONGEST))
     projection = loaded.model.model.decoder.layers[0].self_attn.q_proj
     run(fast, [jobs[0]])
     with monkeypatch.context() as attached:
@@ -117,7 +118,6 @@ def test_what_there_is_no_room_for_is_left_to_the_plain_step(
 
 def test_rows_whose_buffers_were_taken_cannot_go_on(fast: LoadedModel, jobs: list[Job]) -> None:
     """They would read another patient's prompt."""
-    assert fast.stepper is not None
     ids = torch.tensor([jobs[0].layout.ids])
     earlier, _ = (fast.stepper.start(fast, [job.prefix], ids, ids.clamp(min=0)) for job in jobs[:2])
     with pytest.raises(RuntimeError, match="other rows have been started"):

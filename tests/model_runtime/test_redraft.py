@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from model_runtime.agreement import stated
 from model_runtime.canvas import FREE, Anchor, Code, Template, lay
 from model_runtime.checkpoint import LoadedModel
+from model_runtime.codec import TextCodec
 from model_runtime.draft_text import Author, DraftText, SectionText, Span
 from model_runtime.drafter import Drafter
 from model_runtime.drafting import Wish
@@ -243,3 +244,16 @@ def test_a_report_longer_than_a_canvas_is_drafted_section_by_section(
     starts = list(dict.fromkeys(seen))
     assert starts == sorted(starts)
     assert len(starts) == 3, "each canvas stands behind the sections before it"
+
+
+def test_a_model_without_a_filler_gets_gaps_of_the_size_that_it_is_surest_of(
+    loaded: LoadedModel, template: Template, image: NDArray[np.uint8]
+) -> None:
+    """The tiny model with its filler banned: anchors stand, and no gap is padded."""
+    card = replace(loaded.card, filler=None)
+    codec = TextCodec(loaded.tokenizer, card, loaded.vocabulary_size)
+    bare = replace(loaded, card=card, codec=codec)
+    draft = Drafter(bare).draft([image], template, said("No nodule."), FACTS, seed=1)
+    assert [s.text for s in draft.sections[0].spans if s.kind is Author.ANCHOR] == ["No nodule."]
+    assert "<filler>" not in draft.sections[0].text
+    assert Drafter(bare).draft([image], template, said("No nodule."), FACTS, seed=1) == draft
