@@ -85,6 +85,8 @@ def _remarks(drafted: Draft) -> Iterator[Text]:
         yield Text(f"doubtful: in one sentence the model's confidence is {confidence.lowest:.2f} only", "yellow")
     for conflict in text.anchor_conflicts:
         yield Text(f"the model does not see in the images ({conflict.probability:.2f}): {conflict.phrase}", "yellow")
+    for struck in text.struck:
+        yield Text(f"struck from {struck.section}, since it opposes what was dictated: {struck.text}", "yellow")
     for placed in text.placements:
         yield Text(f"placed in {placed.section} by the model ({placed.probability:.2f}): {placed.phrase}")
     for section in text.missing:
