@@ -88,18 +88,19 @@ class FastStepper:
     def mover(self, rows: int, entropy_bound: float) -> Callable[[], None]:
         """What moves the buffers' first rows by one step.
 
-        When it is first asked for, it is compiled and captured, which takes seconds and writes into the buffers.
+        When it is first asked for, it is compiled and captured, which takes seconds.
         """
         size = min(size for size in SIZES if size >= rows)
         key = size, entropy_bound, self._adapters()
         if key not in self._movers:
             buffers = self.buffers[:size]
-            self._movers[key] = self._captured(lambda: self._step(buffers, entropy_bound))
+            self._movers[key] = self._captured(buffers, lambda: self._step(buffers, entropy_bound))
         return self._movers[key]
 
-    def _captured(self, step: Callable[[], None]) -> Callable[[], None]:
+    def _captured(self, buffers: Buffers, step: Callable[[], None]) -> Callable[[], None]:
         if not self._gpu:
             return step
+        under_way = buffers.canvas.clone(), buffers.probabilities.clone()
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream())
         # Rows, kinds of layer and adapters each make a variant of one function.
@@ -107,6 +108,8 @@ class FastStepper:
             for _ in range(_WARMUPS):
                 step()
         torch.cuda.current_stream().wait_stream(aside)
+        buffers.canvas.copy_(under_way[0])
+        buffers.probabilities.copy_(under_way[1])
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._memory):
             step()

@@ -21,7 +21,7 @@ LONGEST = 200
 
 
 @pytest.fixture(scope="module")
-def fast(loaded: LoadedModel) -> LoadedModel:
+def fast(loaded: LoadedModel) -> SteppedModel:
     return SteppedModel.of(loaded, FastStepper(loaded, longest_prompt=LONGEST))
 
 
@@ -96,7 +96,7 @@ def test_an_adapter_in_use_is_not_drafted_without(
 ) -> None:
     """A captured step holds the weights that it was captured with: another adapter, another capture."""
     captures: list[object] = []
-    monkeypatch.setattr(FastStepper, "_captured", lambda self, step: captures.append(step) or step)
+    monkeypatch.setattr(FastStepper, "_captured", lambda self, buffers, step: captures.append(step) or step)
     fast = SteppedModel.of(loaded, FastStepper(loaded, longest_prompt=LONGEST))
     projection = loaded.model.model.decoder.layers[0].self_attn.q_proj
     run(fast, [jobs[0]])
@@ -116,7 +116,7 @@ def test_what_there_is_no_room_for_is_left_to_the_plain_step(
         assert run(fast, some) == run(loaded, some)
 
 
-def test_rows_whose_buffers_were_taken_cannot_go_on(fast: LoadedModel, jobs: list[Job]) -> None:
+def test_rows_whose_buffers_were_taken_cannot_go_on(fast: SteppedModel, jobs: list[Job]) -> None:
     """They would read another patient's prompt."""
     ids = torch.tensor([jobs[0].layout.ids])
     earlier, _ = (fast.stepper.start(fast, [job.prefix], ids, ids.clamp(min=0)) for job in jobs[:2])
