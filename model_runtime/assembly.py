@@ -13,7 +13,7 @@ from model_runtime.errors import AnchorMoved
 
 Token = tuple[str, float]  # its text, "" for a filler, and the model's probability for it
 
-_SENTENCE_END = re.compile(r"[.!?][\"')\]]*\s*$")
+SENTENCE_END = re.compile(r"[.!?][\"')\]]*\s*$")
 
 
 def assemble(
@@ -85,7 +85,7 @@ def _sentences(tokens: Sequence[Token]) -> Iterator[list[Token]]:
     for token, following in zip_longest(tokens, tokens[1:]):
         sentence.append(token)
         text = "".join(t for t, _ in sentence)
-        if following is None or (_SENTENCE_END.search(text) and (text[-1].isspace() or following[0][0].isspace())):
+        if following is None or (SENTENCE_END.search(text) and (text[-1].isspace() or following[0][0].isspace())):
             yield sentence
             sentence = []
 

@@ -11,8 +11,6 @@ from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
-import torch
-import transformers
 from numpy.typing import NDArray
 
 from model_runtime import checkpoint, outline
@@ -20,6 +18,7 @@ from model_runtime.assembly import assemble
 from model_runtime.canvas import Anchor, Layout, Template, lay
 from model_runtime.checkpoint import Device, LoadedModel
 from model_runtime.draft_text import DraftText, ModelIdentity, SectionText
+from model_runtime.identity import identity_of
 from model_runtime.left_to_right import write
 from model_runtime.model_card import ModelCard
 from model_runtime.prompt import PromptFacts
@@ -79,19 +78,7 @@ class AutoregressiveDrafter:
 
     def identity(self, seed: int) -> ModelIdentity:
         """Who drafts with this seed."""
-        loaded = self._loaded
-        gpu = loaded.device.type == "cuda"
-        return ModelIdentity(
-            name=loaded.card.name,
-            version=loaded.card.version,
-            fingerprint=loaded.fingerprint,
-            adapter=None,
-            seed=seed,
-            sampler=loaded.card.sampler,
-            transformers=transformers.__version__,
-            torch=torch.__version__,
-            device=torch.cuda.get_device_name(loaded.device) if gpu else loaded.device.type,
-        )
+        return identity_of(self._loaded, seed)
 
 
 def write_sections(

@@ -9,30 +9,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
 
 import numpy as np
-import torch
-import transformers
 from numpy.typing import NDArray
 
 from model_runtime import checkpoint, prompt
 from model_runtime.adapters import Adapter, Adapters
 from model_runtime.canvas import Anchor, Code, Section, Template
 from model_runtime.checkpoint import Device, LoadedModel
-from model_runtime.draft_text import DraftText, ModelIdentity, SectionText
+from model_runtime.draft_text import DraftText, ModelIdentity
 from model_runtime.drafting import Drafting, Wish
-from model_runtime.errors import DraftingError
-from model_runtime.infill import Job, infill
+from model_runtime.errors import DraftingError, UnusableAdapter
+from model_runtime.identity import identity_of
 from model_runtime.model_card import ModelCard
 from model_runtime.prefix import Prefix, read
 from model_runtime.prefix_shelf import PrefixShelf, key_of
 from model_runtime.prompt import PromptFacts
 from model_runtime.redraft import Reach
-
-OnFrame = Callable[[int, int, Sequence[SectionText]], None]  # a wish's index, its denoising step, its sections so far
+from model_runtime.together import Frames, OnFrame, draft_together
 
 _REPORT = Code("18748-4", "LN", "Diagnostic imaging study")
 _GIB = 1 << 30
@@ -75,19 +72,7 @@ class Drafter:
 
     def identity(self, seed: int, adapter: str | None = None) -> ModelIdentity:
         """Who drafts with this seed. Raises UnusableAdapter where no such adapter is attached."""
-        loaded = self._loaded
-        gpu = loaded.device.type == "cuda"
-        return ModelIdentity(
-            name=loaded.card.name,
-            version=loaded.card.version,
-            fingerprint=loaded.fingerprint,
-            adapter=self._adapters.fingerprint(adapter),
-            seed=seed,
-            sampler=loaded.card.sampler,
-            transformers=transformers.__version__,
-            torch=torch.__version__,
-            device=torch.cuda.get_device_name(loaded.device) if gpu else loaded.device.type,
-        )
+        return identity_of(self._loaded, seed, self._adapters.fingerprint(adapter))
 
     def prepare(self, images: Sequence[NDArray[np.uint8]], facts: PromptFacts, *, adapter: str | None = None) -> None:
         """Read the images and the order now, so that drafts of them cost denoising steps only.
@@ -107,12 +92,13 @@ class Drafter:
         seed: int,
         adapter: str | None = None,
         on_frame: OnFrame | None = None,
+        frame_seconds: float = 0.0,
         stop: Event | None = None,
     ) -> DraftText:
         """A draft in which every anchor stands byte for byte; the same arguments give the same draft again.
 
-        `images` are (rows, columns, 3). `on_frame` is told how far the draft is after every denoising step. Setting
-        `stop` ends the draft within one step.
+        `images` are (rows, columns, 3). `on_frame` is told how far the draft is after a denoising step, but not more
+        often than every `frame_seconds`. Setting `stop` ends the draft within one step.
 
         Raises:
             AnchorRefused, AnchorDoesNotFit: what was dictated cannot stand on this template.
@@ -121,7 +107,7 @@ class Drafter:
             UnusableAdapter: no such adapter is attached.
             ValueError: no image, more than the card allows, or one of another shape.
         """
-        return self._only(Wish(images, template, anchors, facts, seed, adapter, stop=stop), on_frame)
+        return self._only(Wish(images, template, anchors, facts, seed, adapter, stop=stop), on_frame, frame_seconds)
 
     def redraft(
         self,
@@ -135,6 +121,7 @@ class Drafter:
         reach: Reach = Reach.GAP,
         adapter: str | None = None,
         on_frame: OnFrame | None = None,
+        frame_seconds: float = 0.0,
         stop: Event | None = None,
     ) -> DraftText:
         """A draft around anchors that have changed since `present` was made, starting from it.
@@ -144,69 +131,42 @@ class Drafter:
 
         Raises: see `draft`.
         """
-        return self._only(Wish(images, template, anchors, facts, seed, adapter, present, reach, stop), on_frame)
+        wish = Wish(images, template, anchors, facts, seed, adapter, present, reach, stop)
+        return self._only(wish, on_frame, frame_seconds)
 
     def draft_all(
-        self, wishes: Sequence[Wish], on_frame: OnFrame | None = None
+        self, wishes: Sequence[Wish], on_frame: OnFrame | None = None, *, frame_seconds: float = 0.0
     ) -> list[DraftText | DraftingError | ValueError]:
-        """Drafts of several cases in one batch: a denoising step reads the model's weights once for all of them.
+        """Drafts of several cases in one batch; what goes wrong with one wish stands in its place.
 
-        A draft does not depend on who shares its batch. What goes wrong with one wish stands in its place.
+        A draft does not depend on who shares its batch. Wishes for different adapters take turns.
         """
         results: dict[int, DraftText | DraftingError | ValueError] = {}
+        frames = Frames(on_frame, frame_seconds) if on_frame else None
         for adapter in dict.fromkeys(wish.adapter for wish in wishes):
             mine = [number for number, wish in enumerate(wishes) if wish.adapter == adapter]
             try:
                 with self._adapters.using(adapter):
-                    results |= self._draft_with(adapter, {number: wishes[number] for number in mine}, on_frame)
-            except DraftingError as error:  # no such adapter
+                    begun = {number: self._begun(wishes[number]) for number in mine}
+                    draftings = {number: d for number, d in begun.items() if isinstance(d, Drafting)}
+                    results |= {number: d for number, d in begun.items() if not isinstance(d, Drafting)}
+                    results |= draft_together(self._loaded, draftings, frames)
+            except UnusableAdapter as error:  # there is none of that name
                 results |= dict.fromkeys(mine, error)
         return [results[number] for number in range(len(wishes))]
 
-    def _only(self, wish: Wish, on_frame: OnFrame | None) -> DraftText:
-        (result,) = self.draft_all([wish], on_frame)
+    def _only(self, wish: Wish, on_frame: OnFrame | None, frame_seconds: float) -> DraftText:
+        (result,) = self.draft_all([wish], on_frame, frame_seconds=frame_seconds)
         if isinstance(result, Exception):
             raise result
         return result
 
-    def _draft_with(
-        self, adapter: str | None, wishes: dict[int, Wish], on_frame: OnFrame | None
-    ) -> dict[int, DraftText | DraftingError | ValueError]:
-        results: dict[int, DraftText | DraftingError | ValueError] = {}
-        under_way: dict[int, Drafting] = {}
-        for number, wish in wishes.items():
-            try:
-                prefix = self._prefix(wish.images, wish.facts, adapter)
-                under_way[number] = Drafting(self._loaded, wish, prefix, self.identity(wish.seed, adapter))
-            except (DraftingError, ValueError) as error:
-                results[number] = error
-        while under_way:
-            jobs: dict[int, Job] = {}
-            for number, drafting in list(under_way.items()):
-                try:
-                    jobs[number] = drafting.job()
-                except DraftingError as error:
-                    results[number] = error
-                    del under_way[number]
-            numbers = list(jobs)
-
-            def frame(row: int, step: int, ids: Sequence[int], numbers: list[int] = numbers) -> None:
-                if on_frame:
-                    on_frame(numbers[row], step, under_way[numbers[row]].so_far(ids))
-
-            for number, filled in zip(numbers, infill(self._loaded, list(jobs.values()), on_step=frame), strict=True):
-                drafting = under_way[number]
-                try:
-                    if isinstance(filled, DraftingError):
-                        raise filled
-                    drafting.take(filled)
-                    if drafting.finished:
-                        results[number] = drafting.result()
-                except DraftingError as error:
-                    results[number] = error
-                if number in results:
-                    del under_way[number]
-        return results
+    def _begun(self, wish: Wish) -> Drafting | DraftingError | ValueError:
+        try:
+            prefix = self._prefix(wish.images, wish.facts, wish.adapter)
+            return Drafting(self._loaded, wish, prefix, self.identity(wish.seed, wish.adapter))
+        except (DraftingError, ValueError) as error:
+            return error
 
     def _prefix(self, images: Sequence[NDArray[np.uint8]], facts: PromptFacts, adapter: str | None) -> Prefix:
         loaded, card = self._loaded, self._loaded.card

@@ -7,7 +7,6 @@ is no text (the end of its turn), or where, a sentence being finished, it goes o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -16,12 +15,10 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
-from model_runtime.assembly import Token
+from model_runtime.assembly import SENTENCE_END, Token
 from model_runtime.canvas import FREE, Kind, Layout
 from model_runtime.checkpoint import LoadedModel
 from model_runtime.errors import AnchorMoved
-
-_SENTENCE_END = re.compile(r"[.!?][\"')\]]*\s*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +113,7 @@ class _Row:
         if self._codec.filler_id is not None:
             return False  # it will say so
         follows = self._ids[self._stops[self._at]]
-        finished = not self._sentence or _SENTENCE_END.search(self._codec.decode(self._sentence)) is not None
+        finished = not self._sentence or SENTENCE_END.search(self._codec.decode(self._sentence)) is not None
         return likeliest in self._no_text or (finished and likeliest == follows)
 
     def written(self, ids: Sequence[int]) -> Written:

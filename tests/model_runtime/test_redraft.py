@@ -200,6 +200,26 @@ def test_a_newer_phrase_stops_a_draft_within_a_step(
     assert steps in ([1, 2], [1, 2, 3])  # a frame is told while the next step runs
 
 
+def test_frames_come_no_more_often_than_asked_for(
+    loaded: LoadedModel, template: Template, image: NDArray[np.uint8]
+) -> None:
+    def steps_told(seconds: float) -> list[int]:
+        told: list[int] = []
+        Drafter(loaded).draft(
+            [image],
+            template,
+            said("No nodule."),
+            FACTS,
+            seed=1,
+            on_frame=lambda wish, step, sections: told.append(step),
+            frame_seconds=seconds,
+        )
+        return told
+
+    assert steps_told(0.0) == [1, 2, 3, 4, 5, 6]
+    assert steps_told(3600.0) == [1]
+
+
 def test_cases_of_a_batch_are_drafted_as_if_alone_and_fail_alone(
     loaded: LoadedModel, template: Template, image: NDArray[np.uint8]
 ) -> None:
