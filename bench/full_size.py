@@ -84,7 +84,7 @@ TINY_TEXT = {
     "vocab_size": 8192,
     "hidden_size": 64,
     "intermediate_size": 96,
-    "num_hidden_layers": 6,
+    "num_hidden_layers": 3,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
     "num_global_key_value_heads": 1,

@@ -1,0 +1,130 @@
+"""How near the fast step comes to the plain one, at whatever size: layer by layer, step by step, draft by draft."""
+
+from __future__ import annotations
+
+from copy import copy, deepcopy
+from typing import Any
+
+import numpy as np
+import torch
+from decode_case import STOCK, Case
+from torch import Tensor
+
+from model_runtime.canvas import FREE
+from model_runtime.checkpoint import LoadedModel
+from model_runtime.denoising_step import Clamp, guess, look
+from model_runtime.gpu import experts, layers
+from model_runtime.infill import infill
+from model_runtime.prefix import PrefixRows
+
+ROWS = 1
+
+
+@torch.no_grad()
+def of_layers(case: Case) -> None:
+    """Each layer from the same input, against the same layer in float32: relative errors."""
+    decoder = case.loaded.model.model.decoder
+    kinds = case.loaded.model.config.get_text_config(decoder=True).layer_types
+    prefixes, clamp, canvas = case.canvases(ROWS)
+    rows = PrefixRows(case.loaded, prefixes, case.loaded.canvas_length)
+    inputs: list[Tensor] = []
+    hooks = [layer.register_forward_pre_hook(lambda module, x: inputs.append(x[0].clone())) for layer in decoder.layers]
+    look(case.loaded, rows, canvas)
+    for hook in hooks:
+        hook.remove()
+    stepper = case.fast.stepper
+    stepper.start(case.fast, prefixes, clamp.cpu(), canvas.cpu())
+    buffers = stepper.buffers[:ROWS]
+    errors: dict[str, list[float]] = {}
+    for k, (kind, layer, x) in enumerate(zip(kinds, decoder.layers, inputs, strict=True)):
+        where = (buffers.cos[kind], buffers.sin[kind], buffers.keys[k], buffers.values[k], buffers.first[kind])
+        rounded = experts.eight_bit(experts.Weights(layer.experts.gate_up_proj, layer.experts.down_proj))
+        exact = deepcopy(layer).float()
+        exact.experts.config._experts_implementation = "eager"
+        wanted = stock_layer(exact, x.float(), kind, rows, decoder)
+        with case.experts(STOCK):
+            found = {"stock": stock_layer(layer, x, kind, rows, decoder)}
+        found["fast"] = layers.layer(layer, x, *where, None)
+        found["fast, 8-bit experts"] = layers.layer(layer, x, *where, rounded)
+        for name, out in found.items():
+            errors.setdefault(name, []).append(relative(out, wanted))
+    case.results["a layer's relative error, from the same input, against float32"] = {
+        name: {"mean": sum(some) / len(some), "worst": max(some), "of layer": some.index(max(some))}
+        for name, some in errors.items()
+    }
+
+
+def stock_layer(layer: Any, x: Tensor, kind: str, rows: PrefixRows, decoder: Any) -> Tensor:
+    """Transformers' own, in the input's type."""
+    cache = copy(rows.cache)
+    cache.layers = list(rows.cache.layers)
+    kept = cache.layers[layer.layer_idx]
+    cache.layers[layer.layer_idx] = type(kept)(kept.keys.to(x.dtype), kept.values.to(x.dtype))
+    out: Tensor = layer(
+        x.clone(),
+        position_embeddings=decoder.rotary_emb(x, rows.places, kind),
+        attention_mask=rows.masks[kind],
+        position_ids=rows.places,
+        past_key_values=cache,
+    )
+    return out
+
+
+@torch.no_grad()
+def of_logits(case: Case) -> None:
+    """Two steps' logits against the plain step's with transformers' experts, on the same canvas and the same hint.
+
+    Our experts in the plain step say how near is near.
+    """
+    prefixes, clamp, canvas = case.canvases(ROWS)
+    rows = PrefixRows(case.loaded, prefixes, case.loaded.canvas_length)
+    heat, chance = torch.full((ROWS,), 0.8, device=canvas.device), torch.full(canvas.shape, 0.5, device=canvas.device)
+    with case.experts(STOCK):
+        hint = guess(case.loaded, rows, Clamp(clamp, case.loaded.codec.banned), canvas, None, heat, chance).hint
+        wanted = [look(case.loaded, rows, canvas, each) for each in (None, hint)]
+    found: dict[str, list[Tensor]] = {}
+    for name, fast in (("fast", case.fast), ("fast, 8-bit experts", case.fast_in_eight_bits)):
+        fast.stepper.mover(ROWS, fast.card.sampler.entropy_bound)  # compiled, if it was not
+        fast.stepper.start(fast, prefixes, clamp.cpu(), canvas.cpu())
+        buffers, cap = fast.stepper.buffers[:ROWS], fast.model.final_logit_softcapping
+        for signal in (torch.zeros_like(buffers.probabilities), hint.softmax(-1, dtype=torch.float32)):
+            buffers.probabilities.copy_(signal)
+            logits = fast.stepper.logits(buffers).float()
+            found.setdefault(name, []).append(torch.tanh(logits / cap) * cap)
+    if case.loaded.device.type == "cuda":
+        with case.experts(experts.NAME):
+            found["plain, our experts"] = [look(case.loaded, rows, canvas, each) for each in (None, hint)]
+    free = clamp == FREE
+    case.results["logits, relative error against the plain step's"] = {
+        name: {
+            "first step": relative(first, wanted[0]),
+            "second": relative(second, wanted[1]),
+            "likeliest agree": float((first.argmax(-1) == wanted[0].argmax(-1))[free].float().mean()),
+        }
+        for name, (first, second) in found.items()
+    }
+
+
+def of_canvases(case: Case) -> None:
+    """A whole draft on the same random numbers; once a token differs, what follows may, too."""
+    with case.experts(STOCK):
+        plain = canvases(case, case.loaded)
+    fast = canvases(case, case.fast)
+    case.results["share of positions where the fast step's canvas is the plain one's"] = {
+        str(step): {"share": float(np.mean(np.array(fast[step]) == np.array(plain[step])))} for step in plain
+    }
+
+
+def canvases(case: Case, loaded: LoadedModel) -> dict[int, list[list[int]]]:
+    """By step, every row's canvas. Raises RuntimeError where an anchor has moved."""
+    jobs, seen = case.jobs(ROWS, case.many), {}
+    infill(loaded, jobs, on_step=lambda row, step, ids: seen.setdefault(step, []).append(ids))
+    for rows in seen.values():
+        for job, ids in zip(jobs, rows, strict=True):
+            if any(now != fixed for now, fixed in zip(ids, job.layout.ids, strict=True) if fixed != FREE):
+                raise RuntimeError("an anchor moved")
+    return seen
+
+
+def relative(found: Tensor, wanted: Tensor) -> float:
+    return float((found.float() - wanted.float()).norm() / wanted.float().norm())
