@@ -10,8 +10,9 @@ from transformers import PreTrainedTokenizerBase
 from model_runtime.errors import AnchorRefused, UnusableCheckpoint
 from model_runtime.model_card import ModelCard
 
-# A lone byte token is no character (it decodes to U+FFFD), and an unused one has no meaning.
-_NOT_TEXT = re.compile(r"<0x[0-9A-F]{2}>|<unused\d+>")
+# A lone byte token is no character (it decodes to U+FFFD), an unused one has no meaning, and of control characters a
+# report carries the line feed alone.
+_NOT_TEXT = re.compile(r"<0x[0-9A-F]{2}>|<unused\d+>|(?s:.*[\x00-\x09\x0b-\x1f\x7f].*)")
 
 
 class TextCodec:

@@ -62,6 +62,7 @@ def tiny_tokenizer() -> GemmaTokenizer:
             piece += character
             vocabulary.setdefault(piece, len(vocabulary))
     vocabulary["<filler>"] = len(vocabulary)
+    vocabulary["\t"] = len(vocabulary)
     tokenizer = GemmaTokenizer(vocab=vocabulary, merges=merges, add_bos_token=False)
     special = ["<|turn>", "<turn|>", "<|image|>", "<|image>", "<image|>"]
     tokenizer.add_special_tokens({"additional_special_tokens": special})

@@ -109,6 +109,7 @@ def test_gaps_hold_text_or_filler_and_nothing_else(loaded: LoadedModel, layout: 
     token = loaded.tokenizer.convert_tokens_to_ids
     banned = {*loaded.codec.banned}
     assert {token("<eos>"), token("<pad>"), token("<turn|>"), token("<|image|>"), token("<0x41>")} <= banned
+    assert token("\t") in banned, "no report can carry it"
     assert loaded.vocabulary_size - 1 in banned, "the output layer is wider than the vocabulary"
     assert token("<filler>") not in banned
     for seed in range(5):
