@@ -35,7 +35,9 @@ class Weights(NamedTuple):
 
 def eight_bit(weights: Weights) -> Weights:
     """Half the bytes of bfloat16; each row's largest weight becomes the largest e4m3 knows."""
-    return Weights(*(part for whole in zip(*map(_scaled, weights[:2]), strict=True) for part in whole))
+    gate_up, gate_up_scale = _scaled(weights.gate_up)
+    down, down_scale = _scaled(weights.down)
+    return Weights(gate_up, down, gate_up_scale, down_scale)
 
 
 def mix(x: Tensor, chosen: Tensor, share: Tensor, weights: Weights) -> Tensor:
@@ -58,7 +60,8 @@ def mix_plain(x: Tensor, chosen: Tensor, share: Tensor, weights: Weights) -> Ten
     total = torch.zeros_like(x, dtype=torch.float32)
     for expert in range(weights.down.shape[0]):
         token, slot = (chosen == expert).nonzero(as_tuple=True)
-        gate_up, down = (_plain(*part, expert, x.dtype) for part in zip(weights[:2], weights[2:], strict=True))
+        gate_up = _plain(weights.gate_up, weights.gate_up_scale, expert, x.dtype)
+        down = _plain(weights.down, weights.down_scale, expert, x.dtype)
         gate, up = functional.linear(x[token], gate_up).chunk(2, dim=-1)
         out = functional.linear(functional.gelu(gate, approximate="tanh") * up, down)
         total.index_add_(0, token, out.float() * share[token, slot, None])
@@ -83,7 +86,7 @@ def _fits(x: Tensor, weights: Weights) -> bool:
 
 
 def _scaled(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """A row at a time in float32, an expert at a time, so that the copy is all that memory is needed for."""
+    """e4m3 and a scale for each row; an expert at a time, since in float32 a whole layer would take much memory."""
     rows = torch.empty_like(weight, dtype=_E4M3)
     scales = torch.empty(weight.shape[:-1], dtype=torch.float32, device=weight.device)
     for expert, values in enumerate(weight):
