@@ -6,46 +6,82 @@ against such a phrase is struck out, and the draft says what was struck. Standar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from model_runtime.canvas import Anchor
+from model_runtime.assembly import SENTENCE_END
 from model_runtime.claims import claims
 from model_runtime.draft_text import Author, SectionText, Span, Struck
 
 Stated = dict[str, set[str]]  # findings that phrases speak of, and the values that they give them
 
 
-def stated(anchors: Iterable[Anchor]) -> Stated:
-    """What the anchors together assert or deny; where they disagree among themselves, either may be said again."""
+def stated(phrases: Iterable[str]) -> Stated:
+    """What phrases together assert or deny; where they disagree among themselves, either may be said again."""
     values: Stated = {}
-    for anchor in anchors:
-        for finding, said in claims(anchor.text).items():
+    for phrase in phrases:
+        for finding, said in claims(phrase).items():
             values.setdefault(finding, set()).update(said)
     return values
 
 
-def opposes(text: str, by_anchors: Stated) -> bool:
-    """Whether some sentence gives a finding that the anchors speak of another value."""
-    return any(finding in by_anchors and not by_anchors[finding].issuperset(s) for finding, s in claims(text).items())
+def opposes(text: str, by_radiologist: Stated) -> bool:
+    """Whether some sentence gives a finding that they speak of another value."""
+    return any(
+        finding in by_radiologist and not by_radiologist[finding].issuperset(s) for finding, s in claims(text).items()
+    )
 
 
-def strike(sections: Sequence[SectionText], by_anchors: Stated) -> tuple[tuple[SectionText, ...], tuple[Struck, ...]]:
-    """The sections without the model's sentences that oppose the anchors, and those sentences."""
+def strike(sections: Sequence[SectionText]) -> tuple[tuple[SectionText, ...], tuple[Struck, ...]]:
+    """The sections without the model's sentences that oppose the radiologist's, and those sentences.
+
+    A sentence that holds any of the radiologist's words is the radiologist's, whoever wrote the rest: "No" before a
+    dictated "right effusion" decides what was meant. Only sentences that are all the model's are struck.
+    """
+    sentences = {section.name: list(_sentences(section.spans)) for section in sections}
+    by_radiologist = stated(
+        "".join(span.text for span in sentence)
+        for each in sentences.values()
+        for sentence in each
+        if not _is_models(sentence)
+    )
     kept: list[SectionText] = []
     struck: list[Struck] = []
     for section in sections:
         spans: list[Span] = []
-        for span in section.spans:
-            if span.kind is not Author.MODEL or not opposes(span.text, by_anchors):
-                spans.append(span if spans or span.kind is not Author.MODEL else _first(span))
+        for sentence in sentences[section.name]:
+            text = "".join(span.text for span in sentence)
+            if not _is_models(sentence) or not opposes(text, by_radiologist):
+                spans += sentence if spans or not _is_models(sentence) else _without_space_before(sentence)
                 continue
-            struck.append(Struck(section.name, span.text.strip()))
-            if span.text.endswith(" ") and spans:  # it held the space before an anchor
+            struck.append(Struck(section.name, text.strip()))
+            if text.endswith(" ") and spans:  # it held the space before an anchor
                 spans.append(Span(" ", Author.MODEL))
         kept.append(replace(section, spans=tuple(span for span in spans if span.text)))
     return tuple(kept), tuple(struck)
 
 
-def _first(span: Span) -> Span:
-    return replace(span, text=span.text.lstrip())
+def _is_models(sentence: Sequence[Span]) -> bool:
+    return all(span.kind is Author.MODEL for span in sentence)
+
+
+def _sentences(spans: Sequence[Span]) -> Iterator[list[Span]]:
+    """Spans that make a sentence together; a dictated phrase without a full stop ends where a capital follows."""
+    sentence: list[Span] = []
+    for span in spans:
+        if sentence and _ends(sentence, span):
+            yield sentence
+            sentence = []
+        sentence.append(span)
+    if sentence:
+        yield sentence
+
+
+def _ends(sentence: Sequence[Span], following: Span) -> bool:
+    if SENTENCE_END.search("".join(span.text for span in sentence)):
+        return True
+    return sentence[-1].kind is not Author.MODEL and following.text.lstrip()[:1].isupper()
+
+
+def _without_space_before(sentence: Sequence[Span]) -> list[Span]:
+    return [replace(sentence[0], text=sentence[0].text.lstrip()), *sentence[1:]]

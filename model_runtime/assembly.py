@@ -48,6 +48,12 @@ def assemble(
     return sections
 
 
+def missing(template: Template, sections: Sequence[SectionText]) -> tuple[str, ...]:
+    """The names of required sections that came out without text."""
+    required = {section.name for section in template.sections if section.required}
+    return tuple(section.name for section in sections if section.name in required and not section.text.strip())
+
+
 def _spans(section: Sequence[Piece], authors: Sequence[Author], canvas: Sequence[Token]) -> list[Span]:
     """`authors` are those of the section's anchors, in order."""
     spans: list[Span] = []

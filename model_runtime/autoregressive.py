@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_runtime import checkpoint, outline
-from model_runtime.assembly import assemble
+from model_runtime.assembly import assemble, missing
 from model_runtime.canvas import Anchor, Layout, Template, lay
 from model_runtime.checkpoint import Device, LoadedModel
 from model_runtime.draft_text import DraftText, ModelIdentity, SectionText
@@ -68,13 +68,7 @@ class AutoregressiveDrafter:
         ((sections, steps),) = write_sections(
             self._loaded, [images], template, [anchors], facts, seed=seed, way=self._way
         )
-        required = {section.name for section in template.sections if section.required}
-        return DraftText(
-            sections=sections,
-            identity=self.identity(seed),
-            steps=steps,
-            missing=tuple(s.name for s in sections if s.name in required and not s.text.strip()),
-        )
+        return DraftText(sections, self.identity(seed), steps, missing=missing(template, sections))
 
     def identity(self, seed: int) -> ModelIdentity:
         """Who drafts with this seed."""

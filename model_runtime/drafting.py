@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from model_runtime import second_look
 from model_runtime.agreement import stated, strike
-from model_runtime.assembly import assemble
+from model_runtime.assembly import assemble, missing
 from model_runtime.canvas import Anchor, Kind, Layout, Template, lay, pages
 from model_runtime.checkpoint import LoadedModel
 from model_runtime.draft_text import Conflict, DraftText, ModelIdentity, SectionText
@@ -52,12 +52,12 @@ class Drafting:
         self._anchors, self._placements = place(loaded, prefix, wish.template, wish.anchors, seed=wish.seed)
         for anchor in self._anchors:
             wish.template.section(anchor.section)
-        self._stated = stated(self._anchors)
+        by_radiologist = stated(anchor.text for anchor in self._anchors)
         self._pages = pages(wish.template, encode=codec.encode, canvas_length=length)
         present = {section.name: section for section in wish.present.sections} if wish.present else {}
         self._kept = [
             [
-                keep(present[section.name], self._of(section.name), wish.reach, self._stated)
+                keep(present[section.name], self._of(section.name), wish.reach, by_radiologist)
                 for section in page.sections
                 if section.name in present
             ]
@@ -118,13 +118,12 @@ class Drafting:
             self._prefix = extended(self._loaded, self._prefix, self._read_off(filled.ids))
 
     def result(self) -> DraftText:
-        required = {section.name for section in self._wish.template.sections if section.required}
-        sections, struck = strike(self._sections, self._stated)
+        sections, struck = strike(self._sections)
         return DraftText(
             sections=sections,
             identity=self._identity,
             steps=self._steps,
-            missing=tuple(s.name for s in sections if s.name in required and not s.text.strip()),
+            missing=missing(self._wish.template, sections),
             placements=self._placements,
             anchor_conflicts=tuple(self._conflicts),
             struck=struck,

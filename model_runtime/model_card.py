@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from model_runtime.card_file import read_card, text
 from model_runtime.errors import UnusableCheckpoint
 
 FILE_NAME = "model_card.toml"
@@ -58,27 +58,24 @@ class ModelCard:
     @classmethod
     def read(cls, directory: Path) -> ModelCard:
         """Raises UnusableCheckpoint where the card is missing, is not TOML, or lacks a key."""
-        path = Path(directory) / FILE_NAME
-        try:
-            table = tomllib.loads(path.read_text(encoding="utf-8"))
-            return cls(
-                name=_text(table["name"]),
-                version=_text(table["version"]),
-                purpose=_text(table["purpose"]),
-                modalities=_codes(table["modalities"]),
-                body_parts=_codes(table["body_parts"]),
-                end=_text(table["end"]),
-                filler=_text(table["filler"]) if "filler" in table else None,
-                sampler=Sampler.of(table["sampler"]),
-                prompt=table.get("prompt", {}),
-                training=table.get("training", {}),
-            )
-        except FileNotFoundError:
-            raise UnusableCheckpoint(f"{path} is missing; a checkpoint travels with its model card") from None
-        except KeyError as error:
-            raise UnusableCheckpoint(f"{path} lacks the key {error}; add it") from error
-        except (OSError, TypeError, ValueError) as error:  # TOML and UTF-8 errors are ValueErrors
-            raise UnusableCheckpoint(f"{path} cannot be read: {error}; mend it") from error
+        return read_card(
+            Path(directory) / FILE_NAME, cls._of, UnusableCheckpoint, "a checkpoint travels with its model card"
+        )
+
+    @classmethod
+    def _of(cls, table: Mapping[str, Any]) -> ModelCard:
+        return cls(
+            name=text(table["name"]),
+            version=text(table["version"]),
+            purpose=text(table["purpose"]),
+            modalities=_codes(table["modalities"]),
+            body_parts=_codes(table["body_parts"]),
+            end=text(table["end"]),
+            filler=text(table["filler"]) if "filler" in table else None,
+            sampler=Sampler.of(table["sampler"]),
+            prompt=table.get("prompt", {}),
+            training=table.get("training", {}),
+        )
 
     @property
     def most_images(self) -> int:
@@ -94,13 +91,7 @@ class ModelCard:
         return None
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"text is wanted, not {value!r}")
-    return value
-
-
 def _codes(value: object) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise TypeError(f"a list of codes is wanted, not {value!r}")
-    return tuple(_text(code).upper() for code in value)
+    return tuple(text(code).upper() for code in value)

@@ -29,11 +29,11 @@ class Kept:
     gaps: tuple[str | None, ...]
 
 
-def keep(present: SectionText, anchors: Sequence[Anchor], reach: Reach, by_anchors: Stated) -> Kept:
+def keep(present: SectionText, anchors: Sequence[Anchor], reach: Reach, by_radiologist: Stated) -> Kept:
     """What of a section stays around its `anchors`, which are now these.
 
     An anchor that the section already holds divides its text; one that is new, or one that is gone, makes the text
-    between its neighbours start anew. So does whatever opposes what the report's anchors state (`by_anchors`).
+    between its neighbours start anew. So does whatever opposes what the report's anchors state (`by_radiologist`).
     """
     text, dictated = present.text, _dictated(present)
     found = _find([anchor.text for anchor in anchors], text)
@@ -47,7 +47,7 @@ def keep(present: SectionText, anchors: Sequence[Anchor], reach: Reach, by_ancho
         start, stop = before[1], behind[0]
         gone = any(start < end and begin < stop for begin, end in dictated if (begin, end) not in still_there)
         between = text[start:stop].strip()
-        gaps.append(None if gone or opposes(between, by_anchors) else between)
+        gaps.append(None if gone or opposes(between, by_radiologist) else between)
     changed = None in gaps
     if reach is Reach.REPORT or (reach is Reach.SECTION and changed):
         gaps = [None] * len(gaps)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from transformers.models.diffusion_gemma.generation_diffusion_gemma import (
     EntropyBoundSamplerConfig,
 )
 
+from model_runtime.card_file import assignments
 from model_runtime.checkpoint import LoadedModel
 from model_runtime.codec import TextCodec
 from model_runtime.model_card import FILE_NAME, ModelCard, Sampler
@@ -103,7 +103,7 @@ def _generation_config(loaded: LoadedModel) -> GenerationConfig:
 
 
 def card_text(model_card: ModelCard) -> str:
-    """The card as TOML; JSON's strings, numbers and lists are TOML's too."""
+    """The card as TOML."""
     values = {name: getattr(model_card, name) for name in model_card.__slots__}
     tables = {
         "sampler": {name: getattr(model_card.sampler, name) for name in model_card.sampler.__slots__},
@@ -111,11 +111,7 @@ def card_text(model_card: ModelCard) -> str:
         "training": values.pop("training"),
     }
     del values["sampler"]
-    lines = [*_assignments(values)]
+    lines = [*assignments(values)]
     for name, table in tables.items():
-        lines += ["", f"[{name}]", *_assignments(table)]
+        lines += ["", f"[{name}]", *assignments(table)]
     return "\n".join(lines) + "\n"
-
-
-def _assignments(table: Mapping[str, object]) -> list[str]:
-    return [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from model_runtime.agreement import opposes, stated, strike
-from model_runtime.canvas import Anchor, Code
+from model_runtime.canvas import Code
 from model_runtime.draft_text import Author, SectionText, Span, Struck
 
 MODEL, ANCHOR = Author.MODEL, Author.ANCHOR
@@ -32,7 +32,7 @@ def section(name: str, *spans: tuple[str, Author]) -> SectionText:
     ],
 )
 def test_both_polarities_are_looked_at(anchor: str, text: str, opposed: bool) -> None:
-    assert opposes(text, stated([Anchor("FINDINGS", anchor)])) is opposed
+    assert opposes(text, stated([anchor])) is opposed
 
 
 def test_opposing_sentences_are_struck_out_of_every_section_and_named() -> None:
@@ -44,7 +44,7 @@ def test_opposing_sentences_are_struck_out_of_every_section_and_named() -> None:
         (" No pneumothorax is seen.", MODEL),
     )
     impression = section("IMPRESSION", ("No acute findings.", MODEL), (" Left pneumothorax.", MODEL))
-    kept, struck = strike([findings, impression], stated([Anchor("FINDINGS", "There is a left pneumothorax.")]))
+    kept, struck = strike([findings, impression])
     assert [s.text for s in kept] == [
         "The heart is not enlarged. There is a left pneumothorax.",
         "Left pneumothorax.",
@@ -58,9 +58,9 @@ def test_opposing_sentences_are_struck_out_of_every_section_and_named() -> None:
 
 def test_the_space_before_an_anchor_stays() -> None:
     spans = (("Clear lungs.", MODEL), (" No effusion. ", MODEL), ("Large left effusion.", ANCHOR))
-    kept, _ = strike([section("FINDINGS", *spans)], stated([Anchor("FINDINGS", "Large left effusion.")]))
+    kept, _ = strike([section("FINDINGS", *spans)])
     assert kept[0].text == "Clear lungs. Large left effusion."
-    kept, _ = strike([section("FINDINGS", *spans[1:])], stated([Anchor("FINDINGS", "Large left effusion.")]))
+    kept, _ = strike([section("FINDINGS", *spans[1:])])
     assert kept[0].text == "Large left effusion."
 
 
@@ -72,7 +72,26 @@ def test_what_the_radiologist_said_is_never_struck_even_against_itself() -> None
         (" Large left effusion.", Author.ACCEPTED),
         (" Small left effusion.", MODEL),
     )
-    anchors = [Anchor("FINDINGS", "No effusion."), Anchor("FINDINGS", "Large left effusion.")]
-    kept, struck = strike([section("FINDINGS", *spans)], stated(anchors))
+    kept, struck = strike([section("FINDINGS", *spans)])
     assert kept[0].text == "No effusion. Large left effusion. Large left effusion."
     assert [s.text for s in struck] == ["Small left effusion."]
+
+
+@pytest.mark.parametrize(
+    "spans",
+    [
+        (("No ", MODEL), ("right pneumothorax.", ANCHOR), (" No pneumothorax is seen.", MODEL)),
+        (("No effusion or", ANCHOR), (" pneumothorax.", MODEL), (" ", MODEL), ("No pneumothorax.", ANCHOR)),
+        (("Small right", ANCHOR), (" effusion.", MODEL), (" Small effusion on the right.", MODEL)),
+    ],
+)
+def test_a_sentence_that_both_have_written_is_read_as_a_whole_and_stays(spans: tuple[tuple[str, Author], ...]) -> None:
+    before = section("FINDINGS", *spans)
+    assert strike([before]) == ((before,), ())
+
+
+def test_a_dictated_phrase_without_a_full_stop_speaks_for_itself() -> None:
+    spans = (("No pneumothorax", ANCHOR), (" Left apical pneumothorax.", MODEL), (" Heart size is normal.", MODEL))
+    kept, struck = strike([section("FINDINGS", *spans)])
+    assert kept[0].text == "No pneumothorax Heart size is normal."
+    assert struck == (Struck("FINDINGS", "Left apical pneumothorax."),)

@@ -64,8 +64,8 @@ def test_text_away_from_the_change_is_kept(anchors: list[Anchor], reach: Reach, 
 
 def test_text_that_opposes_a_phrase_is_written_anew_wherever_it_stands() -> None:
     """ "The lungs are clear" denies the nodule that a phrase of another section now asserts."""
-    by_anchors = stated([Anchor("IMPRESSION", "Right upper zone nodule.")])
-    assert keep(PRESENT, said("No nodule."), Reach.GAP, by_anchors).gaps == (None, "heart size is normal.")
+    by_radiologist = stated(["Right upper zone nodule."])
+    assert keep(PRESENT, said("No nodule."), Reach.GAP, by_radiologist).gaps == (None, "heart size is normal.")
 
 
 def test_kept_text_begins_on_the_canvas_where_its_gap_is_and_fillers_follow(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import tiny_checkpoint
+from houses import house_at
 
 from radplug.settings import Settings
 from radplug.wiring import House
@@ -24,3 +27,23 @@ def house(database_url: str, tmp_path: Path) -> Iterator[House]:
     made.database.migrate()
     yield made
     made.database.close()
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny checkpoint that drafts nonsense at once. Read it, never write into it."""
+    return tiny_checkpoint.write(tmp_path_factory.mktemp("model"), canvas_length=256, steps=2)
+
+
+@pytest.fixture
+def build(tmp_path: Path, model: Path) -> Iterator[Callable[..., House]]:
+    """Makes houses on one data folder, with the settings that it is given."""
+    built: list[House] = []
+
+    def make(**settings: Any) -> House:
+        built.append(house_at(tmp_path, model, **settings))
+        return built[-1]
+
+    yield make
+    for house in built:
+        house.database.close()

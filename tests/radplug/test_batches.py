@@ -32,24 +32,6 @@ from radplug.worker import CeleryDoorbell
 SLOW = 120  # denoising steps: long enough for what happens meanwhile
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_checkpoint.write(tmp_path_factory.mktemp("model"), canvas_length=256, steps=2)
-
-
-@pytest.fixture
-def build(tmp_path: Path, model: Path) -> Iterator[Callable[..., House]]:
-    built: list[House] = []
-
-    def make(**settings: Any) -> House:
-        built.append(house_at(tmp_path, model, **settings))
-        return built[-1]
-
-    yield make
-    for house in built:
-        house.database.close()
-
-
 def three(house: House, folder: Path) -> list[Case]:
     """Complete cases that wait, the first since longest."""
     return [send_study(house, folder / f"study-{number}", 1_000_000_000 + number) for number in range(3)]

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pytest
 import tiny_checkpoint
@@ -60,11 +59,6 @@ tokens = 60
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_checkpoint.write(tmp_path_factory.mktemp("model"), canvas_length=256, steps=2)
-
-
-@pytest.fixture(scope="module")
 def adapter(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One that changes every draft."""
     torch.manual_seed(0)
@@ -73,19 +67,6 @@ def adapter(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.nn.init.normal_(parameter, std=0.3)
     save_adapter(loaded, "chest", directory, version="3", purpose="tests", training={})
     return directory
-
-
-@pytest.fixture
-def build(tmp_path: Path, model: Path) -> Iterator[Callable[..., House]]:
-    built: list[House] = []
-
-    def make(**settings: Any) -> House:
-        built.append(house_at(tmp_path, model, **settings))
-        return built[-1]
-
-    yield make
-    for house in built:
-        house.database.close()
 
 
 def drafted(house: House, folder: Path) -> tuple[Case, Draft]:

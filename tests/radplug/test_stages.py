@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny_checkpoint
-from houses import house_at, receive_file, send_study
+from houses import receive_file, send_study
 from peers import free_port
 
 from hl7.acknowledgement import Code, acknowledge
@@ -24,26 +23,6 @@ from radplug.acceptance.simulated_pacs import SimulatedPacs
 from radplug.acceptance.simulated_ris import SimulatedRis
 from radplug.domain import Case, CaseState, Delivery, DeliveryState, Dictation, Due, StaleWork
 from radplug.wiring import House
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_checkpoint.write(tmp_path_factory.mktemp("model"), canvas_length=256, steps=2)
-
-
-@pytest.fixture
-def build(tmp_path: Path, model: Path) -> Iterator[Callable[..., House]]:
-    """Makes a house with the destinations that it is given."""
-    built: list[House] = []
-
-    def make(**settings: Any) -> House:
-        house = house_at(tmp_path, model, **settings)
-        built.append(house)
-        return house
-
-    yield make
-    for house in built:
-        house.database.close()
 
 
 def draft_and_deliver(house: House, case: Case) -> tuple[Case, tuple[Delivery, ...]]:
