@@ -44,8 +44,8 @@ def of_layers(case: Case) -> None:
         wanted = stock_layer(exact, x.float(), kind, rows, decoder)
         with case.experts(STOCK):
             found = {"stock": stock_layer(layer, x, kind, rows, decoder)}
-        found["fast"] = layers.layer(layer, x, *where, None)
-        found["fast, 8-bit experts"] = layers.layer(layer, x, *where, rounded)
+        found["fast"] = fast_layer(layer, x, where, None)
+        found["fast, 8-bit experts"] = fast_layer(layer, x, where, rounded)
         for name, out in found.items():
             errors.setdefault(name, []).append(relative(out, wanted))
     case.results["a layer's relative error, from the same input, against float32"] = {
@@ -68,6 +68,13 @@ def stock_layer(layer: Any, x: Tensor, kind: str, rows: PrefixRows, decoder: Any
         past_key_values=cache,
     )
     return out
+
+
+def fast_layer(layer: Any, x: Tensor, where: tuple[Tensor, ...], rounded: experts.Weights | None) -> Tensor:
+    cos, sin, *prompt = where
+    attended = layers.attention(layer, x, cos, sin, prompt[0], prompt[1], prompt[2], None)
+    of_experts = layers.sparse(layer, attended, rounded)
+    return layers.join(layer, attended, layers.dense(layer, attended, None), of_experts)
 
 
 @torch.no_grad()

@@ -96,6 +96,7 @@ def load(
             local_files_only=True,
             use_safetensors=True,
             dtype=dtype or (torch.float32 if place.type == "cpu" else torch.bfloat16),
+            device_map={"": place},  # shard by shard to where it is wanted, not all of it through the host's memory
             output_loading_info=True,
         )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
@@ -105,7 +106,7 @@ def load(
     if absent := [*report["missing_keys"], *report["mismatched_keys"]]:
         raise UnusableCheckpoint(f"{directory}: {len(absent)} weights are absent or misshapen, e.g. {absent[0]}")
     return LoadedModel(
-        model=model.to(place).eval(),
+        model=model.eval(),
         tokenizer=tokenizer,
         image_processor=image_processor,
         codec=TextCodec(tokenizer, card, model.config.text_config.vocab_size),

@@ -65,10 +65,13 @@ def infill(loaded: LoadedModel, jobs: Sequence[Job], *, on_step: OnStep | None =
             rows = [rows[k] for k in going]
         outcome = steps.step(
             temperature=torch.tensor([row.temperature for row in rows]),
-            chance=torch.stack([row.chance() for row in rows]),
-            noise=torch.stack([row.noise() for row in rows]),
+            chance=torch.stack([row.chance for row in rows]),
+            noise=torch.stack([row.noise for row in rows]),
         )
-        _tell(on_step, frames)  # of the step before, while a GPU is at this one
+        # While a GPU is at this step: what the one before said, and what the next one wants.
+        _tell(on_step, frames)
+        for row in rows:
+            row.draw()
         seen = outcome()
         for k, row in enumerate(rows):
             row.take(seen.likeliest[k], seen.confidence[k], float(seen.entropy[k]))
@@ -94,16 +97,19 @@ class _Row:
         self._most_steps = job.steps or self._sampler.steps
         self.clamp = torch.tensor(job.layout.ids)
         start = self.clamp if job.start is None else torch.tensor(list(job.start))
-        start = torch.where(start == FREE, self.noise(), start)
+        start = torch.where(start == FREE, self._some_noise(), start)
         self.canvas = torch.where(self.clamp == FREE, start, self.clamp)
         self.likeliest, self._confidence = self.canvas, torch.ones_like(self.canvas, dtype=torch.float32)
         self.steps, self._steady, self._full = 0, 0, not job.layout.free
+        self.draw()
 
-    def noise(self) -> Tensor:
-        return torch.randint(self._vocabulary, (len(self.job.layout.ids),), generator=self._generator)
+    def draw(self) -> None:
+        """The random numbers of one more step."""
+        self.chance = torch.rand(len(self.clamp), generator=self._generator)
+        self.noise = self._some_noise()
 
-    def chance(self) -> Tensor:
-        return torch.rand(len(self.job.layout.ids), generator=self._generator)
+    def _some_noise(self) -> Tensor:
+        return torch.randint(self._vocabulary, (len(self.clamp),), generator=self._generator)
 
     @property
     def temperature(self) -> float:

@@ -7,6 +7,7 @@ expert are sorted by expert, gate and up, down, and the sum over a token's exper
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -25,6 +26,7 @@ class Tile(NamedTuple):
     depth: int
     stages: int
     warps: int
+    sorted: bool = False  # the tokens' side lies in the experts' order, and is read in whole tiles
 
 
 class Tiles(NamedTuple):
@@ -41,18 +43,23 @@ _TILES = {
     1024: Tiles(64, Tile(64, 64, 4, 4), Tile(128, 64, 3, 4)),
     MOST_TOKENS: Tiles(64, Tile(64, 64, 4, 4), Tile(128, 64, 3, 4)),
 }
+_TILES_OF_8_BITS = dict(_TILES)
 
 
-def tiles(tokens: int) -> Tiles:
-    return _TILES[min(most for most in _TILES if most >= tokens)]
+def tiles(tokens: int, *, eight_bit: bool) -> Tiles:
+    table = _TILES_OF_8_BITS if eight_bit else _TILES
+    return table[min(most for most in table if most >= tokens)]
 
 
 def fit(tokens: int, hidden: int, inner: int) -> bool:
     """Whether sizes are whole tiles."""
     if tokens > MOST_TOKENS:
         return False
-    _, gate_up, down = tiles(tokens)
-    return not (inner % gate_up.rows or hidden % gate_up.depth or hidden % down.rows or inner % down.depth)
+    for eight_bit in (False, True):
+        _, gate_up, down = tiles(tokens, eight_bit=eight_bit)
+        if inner % gate_up.rows or hidden % gate_up.depth or hidden % down.rows or inner % down.depth:
+            return False
+    return True
 
 
 @triton.jit
@@ -89,26 +96,33 @@ def _sort(
 def _gate_up(
     x, w, scale, inner, order, tile_expert, tile_start, tile_stop,
     CHOSEN: tl.constexpr, HIDDEN: tl.constexpr, INNER: tl.constexpr, LARGEST: tl.constexpr,
-    TOKENS: tl.constexpr, ROWS: tl.constexpr, DEPTH: tl.constexpr, TMA: tl.constexpr, SCALED: tl.constexpr,
+    TOKENS: tl.constexpr, ROWS: tl.constexpr, DEPTH: tl.constexpr, TMA: tl.constexpr, SORTED: tl.constexpr,
+    SCALED: tl.constexpr,
 ):  # fmt: skip
     """inner[sorted pair] = gelu_tanh(gate) * up, never beyond LARGEST."""
     tile = tl.program_id(0)
     n0 = tl.program_id(1) * ROWS
     e = tl.load(tile_expert + tile)
     if e >= 0:
-        rows = tl.load(tile_start + tile) + tl.arange(0, TOKENS)
+        start = tl.load(tile_start + tile)
+        rows = start + tl.arange(0, TOKENS)
         live = rows < tl.load(tile_stop + tile)
-        token = tl.load(order + rows, mask=live, other=0) // CHOSEN
+        if not SORTED:
+            token = tl.load(order + rows, mask=live, other=0) // CHOSEN
         k = tl.arange(0, DEPTH)
         n = n0 + tl.arange(0, ROWS)
-        x_at = x + token[:, None] * HIDDEN + k[None, :]
+        if not SORTED:
+            x_at = x + token[:, None] * HIDDEN + k[None, :]
         if not TMA:
             gate_at = w + e.to(tl.int64) * (2 * INNER * HIDDEN) + n[:, None] * HIDDEN + k[None, :]
             up_at = gate_at + INNER * HIDDEN
         gate = tl.zeros([ROWS, TOKENS], tl.float32)
         up = tl.zeros([ROWS, TOKENS], tl.float32)
         for k0 in range(0, HIDDEN, DEPTH):
-            xs = tl.trans(tl.load(x_at + k0))
+            if SORTED:
+                xs = tl.trans(x.load([start, k0]))
+            else:
+                xs = tl.trans(tl.load(x_at + k0))
             if TMA:
                 gates = w.load([e * (2 * INNER) + n0, k0])
                 ups = w.load([e * (2 * INNER) + INNER + n0, k0])
@@ -133,25 +147,31 @@ def _gate_up(
 def _down(
     inner, w, scale, out, share, order, tile_expert, tile_start, tile_stop,
     HIDDEN: tl.constexpr, INNER: tl.constexpr,
-    TOKENS: tl.constexpr, ROWS: tl.constexpr, DEPTH: tl.constexpr, TMA: tl.constexpr, SCALED: tl.constexpr,
+    TOKENS: tl.constexpr, ROWS: tl.constexpr, DEPTH: tl.constexpr, TMA: tl.constexpr, SORTED: tl.constexpr,
+    SCALED: tl.constexpr,
 ):  # fmt: skip
     """out[pair] = share * (W inner)."""
     tile = tl.program_id(0)
     n0 = tl.program_id(1) * ROWS
     e = tl.load(tile_expert + tile)
     if e >= 0:
-        rows = tl.load(tile_start + tile) + tl.arange(0, TOKENS)
+        start = tl.load(tile_start + tile)
+        rows = start + tl.arange(0, TOKENS)
         live = rows < tl.load(tile_stop + tile)
         pair = tl.load(order + rows, mask=live, other=0)
         weight = tl.load(share + pair, mask=live, other=0.0).to(tl.float32)
         k = tl.arange(0, DEPTH)
         n = n0 + tl.arange(0, ROWS)
-        inner_at = inner + tl.where(live, rows, 0)[:, None] * INNER + k[None, :]
+        if not SORTED:
+            inner_at = inner + tl.where(live, rows, 0)[:, None] * INNER + k[None, :]
         if not TMA:
             w_at = w + e.to(tl.int64) * (INNER * HIDDEN) + n[:, None] * INNER + k[None, :]
         total = tl.zeros([ROWS, TOKENS], tl.float32)
         for k0 in range(0, INNER, DEPTH):
-            values = tl.load(inner_at + k0)
+            if SORTED:  # what follows the expert's own rows is another's, and is not written
+                values = inner.load([start, k0])
+            else:
+                values = tl.load(inner_at + k0)
             if TMA:
                 weights = w.load([e * HIDDEN + n0, k0])
             else:
@@ -183,7 +203,7 @@ def expert_pairs(
     """
     tokens, hidden = x.shape
     experts, inner_size = down.shape[0], down.shape[2]
-    cut = tiles(tokens)
+    cut = tiles(tokens, eight_bit=down_scale is not None)
     pairs, device = chosen.numel(), x.device
     most_tiles = pairs // cut.tokens + min(experts, pairs)
     order = torch.empty(pairs, dtype=torch.int32, device=device)
@@ -196,18 +216,21 @@ def expert_pairs(
         TILES_UP=triton.next_power_of_2(most_tiles), num_warps=8,
     )  # fmt: skip
     inner = torch.empty(pairs, inner_size, dtype=x.dtype, device=device)
+    given = x[order // chosen.shape[1]] if cut.gate_up.sorted else x
     _gate_up[(most_tiles, inner_size // cut.gate_up.rows)](
-        x, _tiled(gate_up, cut.gate_up, tma), gate_up_scale, inner, *where,
+        _described(given, (cut.tokens, cut.gate_up.depth), cut.gate_up.sorted),
+        _described(gate_up, cut.gate_up[:2], tma), gate_up_scale, inner, *where,
         CHOSEN=chosen.shape[1], HIDDEN=hidden, INNER=inner_size, LARGEST=torch.finfo(x.dtype).max, TOKENS=cut.tokens,
-        ROWS=cut.gate_up.rows, DEPTH=cut.gate_up.depth, TMA=tma, SCALED=gate_up_scale is not None,
-        num_stages=cut.gate_up.stages, num_warps=cut.gate_up.warps,
+        ROWS=cut.gate_up.rows, DEPTH=cut.gate_up.depth, TMA=tma, SORTED=cut.gate_up.sorted,
+        SCALED=gate_up_scale is not None, num_stages=cut.gate_up.stages, num_warps=cut.gate_up.warps,
     )  # fmt: skip
     out = torch.empty(tokens, chosen.shape[1], hidden, dtype=_of_the_model(x), device=device)
     _down[(most_tiles, hidden // cut.down.rows)](
-        inner, _tiled(down, cut.down, tma), down_scale, out, share, *where,
+        _described(inner, (cut.tokens, cut.down.depth), cut.down.sorted),
+        _described(down, cut.down[:2], tma), down_scale, out, share, *where,
         HIDDEN=hidden, INNER=inner_size, TOKENS=cut.tokens,
-        ROWS=cut.down.rows, DEPTH=cut.down.depth, TMA=tma, SCALED=down_scale is not None,
-        num_stages=cut.down.stages, num_warps=cut.down.warps,
+        ROWS=cut.down.rows, DEPTH=cut.down.depth, TMA=tma, SORTED=cut.down.sorted,
+        SCALED=down_scale is not None, num_stages=cut.down.stages, num_warps=cut.down.warps,
     )  # fmt: skip
     return out
 
@@ -222,6 +245,6 @@ def _of_the_model(x: Tensor) -> torch.dtype:
     return torch.bfloat16 if x.dtype == torch.float16 else x.dtype
 
 
-def _tiled(weights: Tensor, cut: Tile, tma: bool) -> Tensor | TensorDescriptor:
-    rows = weights.view(-1, weights.shape[-1])
-    return TensorDescriptor(rows, list(rows.shape), list(rows.stride()), [cut.rows, cut.depth]) if tma else rows
+def _described(matrix: Tensor, tile: Sequence[int], tma: bool) -> Tensor | TensorDescriptor:
+    rows = matrix.view(-1, matrix.shape[-1])
+    return TensorDescriptor(rows, list(rows.shape), list(rows.stride()), list(tile)) if tma else rows

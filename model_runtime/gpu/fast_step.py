@@ -3,14 +3,17 @@
 >>> loaded = accelerated(checkpoint.load(directory))
 >>> infill(loaded, jobs)  # as ever
 
-Layers are compiled one by one, once for each kind of layer and number of rows; the rest is Triton. Rows are padded to a
-number in SIZES, and there is one graph for each. A prompt's length costs no graph: see attention_kernels.
+Layers are compiled one by one, once for each kind of layer and number of rows; the rest is Triton. A layer's dense half
+runs beside its sparse half, whose router and sorting leave most of the GPU idle. Rows are padded to a number in SIZES,
+and there is one graph for each. A prompt's length costs no graph: see attention_kernels.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -25,6 +28,8 @@ from model_runtime.gpu.sampler import sample
 from model_runtime.prefix import Prefix
 from model_runtime.stepping import PlainStepper, Seen, SteppedModel, Steps
 
+P = ParamSpec("P")
+R = TypeVar("R")
 SIZES = (1, 2, 4, 8)  # rows of a step
 _WARMUPS = 2  # steps before a capture: the first compiles, the second finds every kernel loaded
 
@@ -56,8 +61,10 @@ class FastStepper:
         self._decoder = loaded.model.model.decoder
         self._kinds = loaded.model.config.get_text_config(decoder=True).layer_types
         self._gpu = loaded.device.type == "cuda"
-        self._enter = torch.compile(layers.enter, dynamic=False) if self._gpu else layers.enter
-        self._layer = torch.compile(layers.layer, dynamic=False) if self._gpu else layers.layer
+        self._enter, self._leave = self._compiled(layers.enter), self._compiled(layers.leave)
+        self._attention, self._join = self._compiled(layers.attention), self._compiled(layers.join)
+        self._dense, self._sparse = self._compiled(layers.dense), self._compiled(layers.sparse)
+        self._joined = [layers.Joined.of(layer) for layer in self._decoder.layers]
         self._experts: list[experts.Weights | None] = [
             experts.eight_bit(experts.Weights(layer.experts.gate_up_proj, layer.experts.down_proj))
             if eight_bit
@@ -69,6 +76,7 @@ class FastStepper:
         self.buffers = Buffers.of(loaded, SIZES[-1], longest_prompt)
         self._movers: dict[tuple[int, float, tuple[str, ...]], Callable[[], None]] = {}
         self._memory = torch.cuda.graph_pool_handle() if self._gpu else None
+        self._beside = torch.cuda.Stream() if self._gpu else None  # type: ignore[no-untyped-call]
         self.under_way: object = None  # whose rows the buffers hold
 
     @torch.no_grad()
@@ -118,13 +126,33 @@ class FastStepper:
     def logits(self, buffers: Buffers) -> Tensor:
         """What the model makes of the canvases, before the softcap, (rows, canvas length, vocabulary)."""
         hidden = self._enter(self._decoder, buffers.canvas, buffers.probabilities)
-        prompts = zip(self._kinds, self._decoder.layers, buffers.keys, buffers.values, self._experts, strict=True)
-        for kind, module, keys, values, weights in prompts:
-            hidden = self._layer(
-                module, hidden, buffers.cos[kind], buffers.sin[kind], keys, values, buffers.first[kind], weights
-            )
-        logits: Tensor = self._model.lm_head(self._decoder.norm(hidden))
-        return logits
+        joints = [None] * len(self._joined) if self._adapters() else self._joined
+        weights = zip(self._decoder.layers, joints, self._experts, strict=True)
+        prompts = zip(self._kinds, buffers.keys, buffers.values, strict=True)
+        for (module, joined, own), (kind, keys, values) in zip(weights, prompts, strict=True):
+            where = (buffers.cos[kind], buffers.sin[kind], keys, values, buffers.first[kind])
+            attended = self._attention(module, hidden, *where, joined)
+            with self._aside():
+                of_dense = self._dense(module, attended, joined)
+            of_experts = self._sparse(module, attended, own)
+            self._meet()
+            hidden = self._join(module, attended, of_dense, of_experts)
+        return self._leave(self._model, hidden)
+
+    def _compiled(self, part: Callable[P, R]) -> Callable[P, R]:
+        return torch.compile(part, dynamic=False) if self._gpu else part
+
+    def _aside(self) -> AbstractContextManager[object]:
+        """What is done in it waits for all before it, and for nothing after it."""
+        if self._beside is None:
+            return nullcontext()
+        self._beside.wait_stream(torch.cuda.current_stream())
+        return torch.cuda.stream(self._beside)
+
+    def _meet(self) -> None:
+        """What comes next waits for what was done aside."""
+        if self._beside is not None:
+            torch.cuda.current_stream().wait_stream(self._beside)
 
     def _step(self, buffers: Buffers, entropy_bound: float) -> None:
         """Nothing here waits for the host, or depends on what the tensors hold."""

@@ -23,6 +23,7 @@ from model_runtime.denoising_step import Clamp, draw
 from model_runtime.gpu.attention import attend_plain
 from model_runtime.gpu.experts import Weights, eight_bit, mix_plain
 from model_runtime.gpu.hardware import unusable
+from model_runtime.gpu.router import choose_plain
 from model_runtime.gpu.sampler import sample_plain
 
 CAP = 30.0
@@ -108,6 +109,36 @@ def test_the_sampler(vocabulary: int, like: dict[str, Any]) -> None:
     free = clamp == FREE
     assert ((before <= chance + 1e-5) & (chance <= after + 1e-5))[free].all()
     assert (wanted_p.gather(-1, drawn[:, None]) > 0).all()
+
+
+# The router
+
+
+def scores_of(tokens: int, experts: int, **like: Any) -> tuple[Tensor, Tensor]:
+    """Scores, of which the first token's are all equal, and scales."""
+    scores = torch.randn(tokens, experts) * 3
+    scores[0] = 1.5
+    return scores.to(**like), (torch.rand(experts) + 0.5).to(**like)
+
+
+def test_the_plain_choice_is_transformers_own() -> None:
+    scores, scale = scores_of(40, 20, device="cpu", dtype=torch.float32)
+    chosen, share = choose_plain(scores, scale, 3)
+    wanted_share, wanted = torch.topk(scores.softmax(-1), 3)
+    assert torch.equal(chosen[1:], wanted[1:])
+    assert chosen[0].tolist() == [0, 1, 2]
+    torch.testing.assert_close(share, wanted_share / wanted_share.sum(-1, keepdim=True) * scale[chosen])
+
+
+@pytest.mark.parametrize(("tokens", "experts", "each"), [(7, 20, 3), (256, 128, 8)])
+def test_the_choice(tokens: int, experts: int, each: int, like: dict[str, Any]) -> None:
+    from model_runtime.gpu import router_kernels
+
+    scores, scale = scores_of(tokens, experts, **like)
+    chosen, share = router_kernels.choose(scores, scale, each)
+    wanted, wanted_share = choose_plain(scores.float(), scale.float(), each)
+    assert torch.equal(chosen, wanted)
+    torch.testing.assert_close(share, wanted_share, rtol=1e-5, atol=1e-7)
 
 
 # Attention
