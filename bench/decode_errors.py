@@ -38,14 +38,14 @@ def of_layers(case: Case) -> None:
     errors: dict[str, list[float]] = {}
     for k, (kind, layer, x) in enumerate(zip(kinds, decoder.layers, inputs, strict=True)):
         where = (buffers.cos[kind], buffers.sin[kind], buffers.keys[k], buffers.values[k], buffers.first[kind])
-        rounded = experts.eight_bit(experts.Weights(layer.experts.gate_up_proj, layer.experts.down_proj))
+        own = experts.Weights(layer.experts.gate_up_proj, layer.experts.down_proj)
         exact = deepcopy(layer).float()
         exact.experts.config._experts_implementation = "eager"
         wanted = stock_layer(exact, x.float(), kind, rows, decoder)
         with case.experts(STOCK):
             found = {"stock": stock_layer(layer, x, kind, rows, decoder)}
-        found["fast"] = fast_layer(layer, x, where, None)
-        found["fast, 8-bit experts"] = fast_layer(layer, x, where, rounded)
+        found["fast"] = fast_layer(layer, x, where, own)
+        found["fast, 8-bit experts"] = fast_layer(layer, x, where, experts.eight_bit(own))
         for name, out in found.items():
             errors.setdefault(name, []).append(relative(out, wanted))
     case.results["a layer's relative error, from the same input, against float32"] = {
@@ -70,11 +70,14 @@ def stock_layer(layer: Any, x: Tensor, kind: str, rows: PrefixRows, decoder: Any
     return out
 
 
-def fast_layer(layer: Any, x: Tensor, where: tuple[Tensor, ...], rounded: experts.Weights | None) -> Tensor:
+def fast_layer(layer: Any, x: Tensor, where: tuple[Tensor, ...], weights: experts.Weights) -> Tensor:
     cos, sin, *prompt = where
-    attended = layers.attention(layer, x, cos, sin, prompt[0], prompt[1], prompt[2], None)
-    of_experts = layers.sparse(layer, attended, rounded)
-    return layers.join(layer, attended, layers.dense(layer, attended, None), of_experts)
+    hidden = x.flatten(0, 1)
+    normed = layer.input_layernorm(hidden)
+    attended = layers.attention(layer, hidden, normed, cos, sin, prompt[0], prompt[1], prompt[2], None)
+    of_experts = layers.sparse(layer, attended, weights)
+    out, _ = layers.join(layer, attended, layers.dense(layer, attended, None), of_experts, layer.input_layernorm)
+    return out.view_as(x)
 
 
 @torch.no_grad()
@@ -96,7 +99,7 @@ def of_logits(case: Case) -> None:
         buffers, cap = fast.stepper.buffers[:ROWS], fast.model.final_logit_softcapping
         for signal in (torch.zeros_like(buffers.probabilities), hint.softmax(-1, dtype=torch.float32)):
             buffers.probabilities.copy_(signal)
-            logits = fast.stepper.logits(buffers).float()
+            logits = fast.stepper.logits(buffers).float().view_as(wanted[0])
             found.setdefault(name, []).append(torch.tanh(logits / cap) * cap)
     if case.loaded.device.type == "cuda":
         with case.experts(experts.NAME):

@@ -40,23 +40,24 @@ def eight_bit(weights: Weights) -> Weights:
     return Weights(gate_up, down, gate_up_scale, down_scale)
 
 
-def mix(x: Tensor, chosen: Tensor, share: Tensor, weights: Weights) -> Tensor:
-    """Each token's chosen experts, gelu_tanh(gate) * up and down, summed by their shares.
+def pairs(x: Tensor, chosen: Tensor, share: Tensor, weights: Weights) -> Tensor:
+    """gelu_tanh(gate) * up and down, times the share, of each chosen expert; (tokens, experts of each, hidden).
 
-    `x` (tokens, hidden), `chosen` and `share` (tokens, experts of each). The result is like `x`.
+    `x` (tokens, hidden), `chosen` and `share` (tokens, experts of each). Where Triton does not run, experts are summed
+    as they are computed, and there is one row for each token. The result is like `x`.
     """
     if not _fits(x, weights):
-        return mix_plain(x, chosen, share, weights)
+        return mix_plain(x, chosen, share, weights)[:, None]
     from model_runtime.gpu.experts_kernels import expert_pairs
 
     # Converting e4m3 to float16 is cheap where converting it to bfloat16 takes longer than reading it.
     given = x if weights.down_scale is None else x.to(torch.float16)
-    pairs: Tensor = expert_pairs(given.contiguous(), chosen.contiguous(), share.contiguous(), *weights, tma=True)
-    return pairs.sum(1, dtype=torch.float32).to(x.dtype)
+    out: Tensor = expert_pairs(given.contiguous(), chosen.contiguous(), share.contiguous(), *weights, tma=True)
+    return out
 
 
 def mix_plain(x: Tensor, chosen: Tensor, share: Tensor, weights: Weights) -> Tensor:
-    """The same, expert by expert, sums in float32."""
+    """The sum over each token's experts, expert by expert, in float32."""
     total = torch.zeros_like(x, dtype=torch.float32)
     for expert in range(weights.down.shape[0]):
         token, slot = (chosen == expert).nonzero(as_tuple=True)
@@ -72,7 +73,8 @@ def grouped_experts(self: Any, hidden_states: Tensor, top_k_index: Tensor, top_k
     """One of transformers' experts implementations, bound to its experts module; the stock one where ours cannot."""
     weights = Weights(self.gate_up_proj, self.down_proj)
     if self.config.hidden_activation == _ACTIVATION and _fits(hidden_states, weights):
-        return mix(hidden_states, top_k_index, top_k_weights, weights)
+        each = pairs(hidden_states, top_k_index, top_k_weights, weights)
+        return each.sum(1, dtype=torch.float32).to(hidden_states.dtype)
     stock: Tensor = grouped_mm_experts_forward(self, hidden_states, top_k_index, top_k_weights)
     return stock
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -28,8 +27,6 @@ from model_runtime.gpu.sampler import sample
 from model_runtime.prefix import Prefix
 from model_runtime.stepping import PlainStepper, Seen, SteppedModel, Steps
 
-P = ParamSpec("P")
-R = TypeVar("R")
 SIZES = (1, 2, 4, 8)  # rows of a step
 _WARMUPS = 2  # steps before a capture: the first compiles, the second finds every kernel loaded
 
@@ -61,16 +58,12 @@ class FastStepper:
         self._decoder = loaded.model.model.decoder
         self._kinds = loaded.model.config.get_text_config(decoder=True).layer_types
         self._gpu = loaded.device.type == "cuda"
-        self._enter, self._leave = self._compiled(layers.enter), self._compiled(layers.leave)
-        self._attention, self._join = self._compiled(layers.attention), self._compiled(layers.join)
-        self._dense, self._sparse = self._compiled(layers.dense), self._compiled(layers.sparse)
         self._joined = [layers.Joined.of(layer) for layer in self._decoder.layers]
-        self._experts: list[experts.Weights | None] = [
-            experts.eight_bit(experts.Weights(layer.experts.gate_up_proj, layer.experts.down_proj))
-            if eight_bit
-            else None
-            for layer in self._decoder.layers
+        self._experts = [
+            experts.Weights(layer.experts.gate_up_proj, layer.experts.down_proj) for layer in self._decoder.layers
         ]
+        if eight_bit:
+            self._experts = [experts.eight_bit(weights) for weights in self._experts]
         self._banned = torch.zeros(loaded.vocabulary_size, dtype=torch.bool, device=loaded.device)
         self._banned[list(loaded.codec.banned)] = True
         self.buffers = Buffers.of(loaded, SIZES[-1], longest_prompt)
@@ -111,8 +104,7 @@ class FastStepper:
         under_way = buffers.canvas.clone(), buffers.probabilities.clone()
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream())
-        # Rows, kinds of layer and adapters each make a variant of one function.
-        with torch.cuda.stream(aside), torch._dynamo.config.patch(recompile_limit=64):
+        with torch.cuda.stream(aside):
             for _ in range(_WARMUPS):
                 step()
         torch.cuda.current_stream().wait_stream(aside)
@@ -124,23 +116,23 @@ class FastStepper:
         return graph.replay
 
     def logits(self, buffers: Buffers) -> Tensor:
-        """What the model makes of the canvases, before the softcap, (rows, canvas length, vocabulary)."""
-        hidden = self._enter(self._decoder, buffers.canvas, buffers.probabilities)
-        joints = [None] * len(self._joined) if self._adapters() else self._joined
-        weights = zip(self._decoder.layers, joints, self._experts, strict=True)
+        """What the model makes of the canvases, before the softcap, (tokens, vocabulary)."""
+        hidden, normed = layers.enter(self._decoder, buffers.canvas, buffers.probabilities)
+        modules = [*self._decoder.layers]
+        following = [*(module.input_layernorm for module in modules[1:]), self._decoder.norm]
+        joints = [None] * len(modules) if self._adapters() else self._joined
+        weights = zip(modules, following, joints, self._experts, strict=True)
         prompts = zip(self._kinds, buffers.keys, buffers.values, strict=True)
-        for (module, joined, own), (kind, keys, values) in zip(weights, prompts, strict=True):
+        for (module, reader, joined, own), (kind, keys, values) in zip(weights, prompts, strict=True):
             where = (buffers.cos[kind], buffers.sin[kind], keys, values, buffers.first[kind])
-            attended = self._attention(module, hidden, *where, joined)
+            attended = layers.attention(module, hidden, normed, *where, joined)
             with self._aside():
-                of_dense = self._dense(module, attended, joined)
-            of_experts = self._sparse(module, attended, own)
+                of_dense = layers.dense(module, attended, joined)
+            of_experts = layers.sparse(module, attended, own)
             self._meet()
-            hidden = self._join(module, attended, of_dense, of_experts)
-        return self._leave(self._model, hidden)
-
-    def _compiled(self, part: Callable[P, R]) -> Callable[P, R]:
-        return torch.compile(part, dynamic=False) if self._gpu else part
+            hidden, normed = layers.join(module, attended, of_dense, of_experts, reader)
+        logits: Tensor = self._model.lm_head(normed)
+        return logits
 
     def _aside(self) -> AbstractContextManager[object]:
         """What is done in it waits for all before it, and for nothing after it."""
@@ -157,7 +149,7 @@ class FastStepper:
     def _step(self, buffers: Buffers, entropy_bound: float) -> None:
         """Nothing here waits for the host, or depends on what the tensors hold."""
         likeliest, drawn, entropy, confidence = sample(
-            self.logits(buffers).flatten(0, 1),
+            self.logits(buffers),
             self._model.final_logit_softcapping,
             buffers.clamp.flatten(),
             self._banned,

@@ -1,8 +1,7 @@
-"""The decoder's layers as functions of their module, so that one compiled function serves all layers of a kind.
+"""A decoder layer in four parts, so that its dense and its sparse half can run side by side.
 
 The arithmetic is transformers' own. What differs is where things lie: the prompt's keys and values are read in place,
-projections of one input are one product, and a layer comes in four parts, so that its dense and its sparse half can run
-side by side.
+projections of one input are one product, and what stands between two products is one launch.
 """
 
 from __future__ import annotations
@@ -13,8 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from model_runtime.gpu import norms
 from model_runtime.gpu.attention import attend
-from model_runtime.gpu.experts import Weights, mix
+from model_runtime.gpu.experts import Weights, pairs
+from model_runtime.gpu.norms import Attended
 from model_runtime.gpu.router import choose
 
 
@@ -34,35 +35,21 @@ class Joined(NamedTuple):
         return cls(_joined(heads), _joined([mlp.gate_proj, mlp.up_proj]))
 
 
-class Attended(NamedTuple):
-    """What attention has made of the hidden states, and three normed readings of it; (tokens, hidden) but `hidden`."""
-
-    hidden: Tensor  # (rows, canvas length, hidden)
-    for_dense: Tensor
-    for_router: Tensor
-    for_experts: Tensor
-
-
-def enter(decoder: Any, canvas: Tensor, probabilities: Tensor) -> Tensor:
-    """Canvas ids and what the last step thought of them → (rows, canvas length, hidden).
+def enter(decoder: Any, canvas: Tensor, probabilities: Tensor) -> tuple[Tensor, Tensor]:
+    """Canvas ids and what the last step thought of them → the first layer's input, and its norm; (tokens, hidden).
 
     `probabilities` (rows, canvas length, vocabulary); all zero at the first step, which gives no signal at all.
     """
     embedding = decoder.embed_tokens
     signal = torch.matmul(probabilities, embedding.weight) * embedding.embed_scale.to(embedding.weight.dtype)
-    entered: Tensor = decoder.self_conditioning(embedding(canvas), signal)
-    return entered
-
-
-def leave(model: Any, hidden: Tensor) -> Tensor:
-    """Logits before the softcap, (rows, canvas length, vocabulary)."""
-    logits: Tensor = model.lm_head(model.model.decoder.norm(hidden))
-    return logits
+    hidden = decoder.self_conditioning(embedding(canvas), signal).flatten(0, 1)
+    return hidden, decoder.layers[0].input_layernorm(hidden)
 
 
 def attention(
     module: Any,
     hidden: Tensor,
+    normed: Tensor,
     cos: Tensor,
     sin: Tensor,
     prompt_keys: Tensor,
@@ -70,70 +57,67 @@ def attention(
     first: Tensor,
     joined: Joined | None,
 ) -> Attended:
-    """A layer's first part. `hidden` (rows, canvas length, hidden), `cos` and `sin` (rows, canvas length, head).
+    """A layer's first part. `hidden` and its norm (tokens, hidden); `cos` and `sin` (rows, canvas length, head).
 
     The prompt as in attention.attend. Without `joined`, each projection is the module's own, adapters included.
     """
-    own = module.self_attn
-    x = module.input_layernorm(hidden)
-    by_head = (*x.shape[:2], -1, own.head_dim)
+    own, eps = module.self_attn, module.input_layernorm.eps
     if joined is None:
-        q, k = own.q_proj(x).view(by_head), own.k_proj(x).view(by_head)
-        v = k if own.v_proj is None else own.v_proj(x).view(by_head)
+        parts = [own.q_proj, own.k_proj] if own.v_proj is None else [own.q_proj, own.k_proj, own.v_proj]
+        projected = torch.cat([part(normed) for part in parts], dim=-1)
     else:
-        heads = functional.linear(x, joined.heads).view(by_head)
-        of_prompt = prompt_keys.shape[1]
-        queries = heads.shape[2] - of_prompt * (1 if own.v_proj is None else 2)
-        q, k = heads[:, :, :queries], heads[:, :, queries : queries + of_prompt]
-        v = heads[:, :, -of_prompt:]
-    mixed = attend(
-        _turned(own.q_norm(q), cos, sin),
-        _turned(own.k_norm(k), cos, sin),
-        own.v_norm(v),
-        prompt_keys,
-        prompt_values,
-        first,
+        projected = functional.linear(normed, joined.heads)
+    q, k, v = norms.heads(
+        projected.unflatten(0, cos.shape[:2]),
+        own.q_norm.weight,
+        own.k_norm.weight,
+        cos,
+        sin,
+        eps,
+        key_heads=prompt_keys.shape[1],
+        own_values=own.v_proj is not None,
     )
-    hidden = hidden + module.post_attention_layernorm(own.o_proj(mixed.reshape(*x.shape[:2], -1)))
-    tokens, router = hidden.reshape(-1, hidden.shape[-1]), module.router
-    return Attended(
-        hidden,
-        module.pre_feedforward_layernorm(tokens),
-        router.norm(tokens) * router.scale * router.scalar_root_size,
-        module.pre_feedforward_layernorm_2(tokens),
+    mixed = attend(q, k, v, prompt_keys, prompt_values, first)
+    weights = norms.AfterAttention(
+        module.post_attention_layernorm.weight,
+        module.pre_feedforward_layernorm.weight,
+        module.router.scale,
+        module.pre_feedforward_layernorm_2.weight,
     )
+    return norms.after_attention(own.o_proj(mixed.flatten(2).flatten(0, 1)), hidden, weights, eps)
 
 
 def dense(module: Any, attended: Attended, joined: Joined | None) -> Tensor:
-    """What the dense half adds, (tokens, hidden)."""
+    """What the dense half makes of it, (tokens, hidden)."""
     mlp, x = module.mlp, attended.for_dense
     if joined is None:
-        out = mlp(x)
+        gate_up = torch.cat([mlp.gate_proj(x), mlp.up_proj(x)], dim=-1)
     else:
-        gate, up = functional.linear(x, joined.gate_up).chunk(2, dim=-1)
-        out = mlp.down_proj(mlp.act_fn(gate) * up)
-    normed: Tensor = module.post_feedforward_layernorm_1(out)
-    return normed
+        gate_up = functional.linear(x, joined.gate_up)
+    out: Tensor = mlp.down_proj(norms.gated(gate_up))
+    return out
 
 
-def sparse(module: Any, attended: Attended, experts: Weights | None) -> Tensor:
-    """What the experts add, (tokens, hidden); `experts` instead of the module's own, where they are given."""
+def sparse(module: Any, attended: Attended, experts: Weights) -> Tensor:
+    """What each token's experts make of it, to be summed; (tokens, their number, hidden)."""
     router = module.router
     scores = router.proj(attended.for_router)
     chosen, share = choose(scores, router.per_expert_scale, router.config.top_k_experts)
-    if experts is None:
-        out = module.experts(attended.for_experts, chosen, share)
-    else:
-        out = mix(attended.for_experts, chosen, share, experts)
-    normed: Tensor = module.post_feedforward_layernorm_2(out)
-    return normed
+    return pairs(attended.for_experts, chosen, share, experts)
 
 
-def join(module: Any, attended: Attended, of_dense: Tensor, of_experts: Tensor) -> Tensor:
-    """The layer's output, like its input."""
-    both = module.post_feedforward_layernorm(of_dense + of_experts)
-    out: Tensor = (attended.hidden + both.view_as(attended.hidden)) * module.layer_scalar
-    return out
+def join(
+    module: Any, attended: Attended, of_dense: Tensor, of_experts: Tensor, following: Any
+) -> tuple[Tensor, Tensor]:
+    """The layer's output, and what `following`, the norm that reads it, makes of it; (tokens, hidden) each."""
+    weights = norms.AfterExperts(
+        module.post_feedforward_layernorm_1.weight,
+        module.post_feedforward_layernorm_2.weight,
+        module.post_feedforward_layernorm.weight,
+        module.layer_scalar,
+        following.weight,
+    )
+    return norms.after_experts(of_experts, of_dense, attended.hidden, weights, following.eps)
 
 
 def _joined(projections: list[Any]) -> Tensor:
@@ -142,9 +126,3 @@ def _joined(projections: list[Any]) -> Tensor:
     for projection, part in zip(projections, parts, strict=True):
         projection.weight.data = part
     return joined
-
-
-def _turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary positions, x (rows, canvas length, heads, head)."""
-    left, right = x.chunk(2, dim=-1)
-    return x * cos[:, :, None] + torch.cat((-right, left), dim=-1) * sin[:, :, None]

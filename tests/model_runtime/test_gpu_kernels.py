@@ -20,6 +20,7 @@ from transformers.integrations.moe import grouped_mm_experts_forward
 
 from model_runtime.canvas import FREE
 from model_runtime.denoising_step import Clamp, draw
+from model_runtime.gpu import norms
 from model_runtime.gpu.attention import attend_plain
 from model_runtime.gpu.experts import Weights, eight_bit, mix_plain
 from model_runtime.gpu.hardware import unusable
@@ -139,6 +140,73 @@ def test_the_choice(tokens: int, experts: int, each: int, like: dict[str, Any]) 
     wanted, wanted_share = choose_plain(scores.float(), scale.float(), each)
     assert torch.equal(chosen, wanted)
     torch.testing.assert_close(share, wanted_share, rtol=1e-5, atol=1e-7)
+
+
+# What stands between products
+
+EPS = 1e-6
+
+
+def some(like: dict[str, Any], *shape: int) -> Tensor:
+    return torch.randn(*shape).to(**like)
+
+
+def exactly(*tensors: Tensor) -> list[Tensor]:
+    return [tensor.cpu().float() for tensor in tensors]
+
+
+@pytest.mark.parametrize("own_values", [True, False])
+@pytest.mark.parametrize(("queries", "keys", "head"), [(4, 2, 32), (16, 8, 256), (16, 2, 512)])
+def test_heads(queries: int, keys: int, head: int, own_values: bool, like: dict[str, Any]) -> None:
+    rows, length, given = 2, 9, queries + keys * (2 if own_values else 1)
+    projected, cos, sin = (
+        some(like, rows, length, given * head),
+        some(like, rows, length, head),
+        some(like, rows, 9, head),
+    )
+    q_weight, k_weight = some(like, head), some(like, head)
+    how = {"key_heads": keys, "own_values": own_values}
+    from model_runtime.gpu import norms_kernels
+
+    found = norms_kernels.heads(projected.unflatten(-1, (-1, head)), q_weight, k_weight, cos, sin, EPS, queries, keys)
+    wanted = norms.heads(*exactly(projected, q_weight, k_weight, cos, sin), EPS, **how)
+    for part, exact in zip(found, wanted, strict=True):
+        assert part.shape == exact.shape
+        assert error(part.cpu(), exact) < closeness(like)
+
+
+@pytest.mark.parametrize("size", [96, 2816])
+def test_after_attention(size: int, like: dict[str, Any]) -> None:
+    from model_runtime.gpu import norms_kernels
+
+    out, hidden, *weights = some(like, 6, 5, size)
+    weights = [weight[0] for weight in weights]
+    found = norms_kernels.after_attention(out, hidden, *weights, EPS)
+    wanted = norms.after_attention(*exactly(out, hidden), norms.AfterAttention(*exactly(*weights)), EPS)
+    for part, exact in zip(found, wanted, strict=True):
+        assert error(part.cpu(), exact) < closeness(like)
+
+
+@pytest.mark.parametrize("inner", [100, 2112])
+def test_gates(inner: int, like: dict[str, Any]) -> None:
+    from model_runtime.gpu import norms_kernels
+
+    gate_up = some(like, 5, 2 * inner)
+    assert error(norms_kernels.gated(gate_up).cpu(), norms.gated(*exactly(gate_up))) < closeness(like)
+
+
+@pytest.mark.parametrize(("each", "size"), [(1, 96), (8, 2816)])
+def test_after_experts(each: int, size: int, like: dict[str, Any]) -> None:
+    from model_runtime.gpu import norms_kernels
+
+    of_experts = some(like, 5, each, size)
+    of_dense, hidden, *weights = some(like, 6, 5, size)
+    dense, experts, both, following = (weight[0] for weight in weights)
+    given = (dense, experts, both, some(like, 1), following)
+    found = norms_kernels.after_experts(of_experts, of_dense, hidden, *given, EPS)
+    wanted = norms.after_experts(*exactly(of_experts, of_dense, hidden), norms.AfterExperts(*exactly(*given)), EPS)
+    for part, exact in zip(found, wanted, strict=True):
+        assert error(part.cpu(), exact) < 2 * closeness(like)  # rounded up to four times on the way
 
 
 # Attention
