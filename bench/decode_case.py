@@ -112,6 +112,9 @@ class Case:
             "host at most, GiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20),
             "parameters": sum(parameter.numel() for parameter in loaded.model.parameters()),
         }
+        loaded = replace(
+            loaded, card=replace(loaded.card, sampler=replace(loaded.card.sampler, confidence_threshold=-1.0))
+        )
         if self.arguments.discard:
             for shard in directory.glob("*.safetensors"):
                 shard.unlink()

@@ -81,31 +81,41 @@ def fast_layer(layer: Any, x: Tensor, where: tuple[Tensor, ...], weights: expert
 
 
 @torch.no_grad()
-def of_logits(case: Case) -> None:
-    """Two steps' logits against the plain step's with transformers' experts, on the same canvas and the same hint.
+def experts_hit(case: Case) -> dict[str, float]:
+    """By one canvas of noise: how much of the weights a step has to read."""
+    prefixes, _, canvas = case.canvases(ROWS)
+    hit: list[int] = []
+    routers = [layer.router for layer in case.loaded.model.model.decoder.layers]
+    hooks = [
+        router.register_forward_hook(lambda module, x, out: hit.append(out[2].unique().numel())) for router in routers
+    ]
+    look(case.loaded, PrefixRows(case.loaded, prefixes, case.loaded.canvas_length), canvas)
+    for hook in hooks:
+        hook.remove()
+    return {"mean": sum(hit) / len(hit), "fewest": min(hit), "experts": routers[0].proj.out_features}
 
-    Our experts in the plain step say how near is near.
-    """
+
+@torch.no_grad()
+def of_logits(case: Case) -> None:
+    """Two steps' logits on the same canvas and the same hint, against the whole decoder in float32."""
     prefixes, clamp, canvas = case.canvases(ROWS)
     rows = PrefixRows(case.loaded, prefixes, case.loaded.canvas_length)
     heat, chance = torch.full((ROWS,), 0.8, device=canvas.device), torch.full(canvas.shape, 0.5, device=canvas.device)
-    with case.experts(STOCK):
-        hint = guess(case.loaded, rows, Clamp(clamp, case.loaded.codec.banned), canvas, None, heat, chance).hint
-        wanted = [look(case.loaded, rows, canvas, each) for each in (None, hint)]
     found: dict[str, list[Tensor]] = {}
+    for name in (STOCK, *([experts.NAME] if case.loaded.device.type == "cuda" else [])):
+        with case.experts(name):
+            hint = guess(case.loaded, rows, Clamp(clamp, case.loaded.codec.banned), canvas, None, heat, chance).hint
+            found[f"plain, {name} experts"] = [look(case.loaded, rows, canvas, each) for each in (None, hint)]
     for name, fast in (("fast", case.fast), ("fast, 8-bit experts", case.fast_in_eight_bits)):
-        fast.stepper.mover(ROWS, fast.card.sampler.entropy_bound)  # compiled, if it was not
         fast.stepper.start(fast, prefixes, clamp.cpu(), canvas.cpu())
         buffers, cap = fast.stepper.buffers[:ROWS], fast.model.final_logit_softcapping
         for signal in (torch.zeros_like(buffers.probabilities), hint.softmax(-1, dtype=torch.float32)):
             buffers.probabilities.copy_(signal)
-            logits = fast.stepper.logits(buffers).float().view_as(wanted[0])
+            logits = fast.stepper.logits(buffers).float().view_as(hint)
             found.setdefault(name, []).append(torch.tanh(logits / cap) * cap)
-    if case.loaded.device.type == "cuda":
-        with case.experts(experts.NAME):
-            found["plain, our experts"] = [look(case.loaded, rows, canvas, each) for each in (None, hint)]
+    wanted = [exact_logits(case, rows, canvas, each) for each in (None, hint)]
     free = clamp == FREE
-    case.results["logits, relative error against the plain step's"] = {
+    case.results["logits, relative error against float32"] = {
         name: {
             "first step": relative(first, wanted[0]),
             "second": relative(second, wanted[1]),
@@ -115,11 +125,29 @@ def of_logits(case: Case) -> None:
     }
 
 
+def exact_logits(case: Case, rows: PrefixRows, canvas: Tensor, hint: Tensor | None) -> Tensor:
+    """Transformers' own, in float32, a layer at a time."""
+    model, decoder = case.loaded.model, case.loaded.model.model.decoder
+    kinds = model.config.get_text_config(decoder=True).layer_types
+    embedding = decoder.embed_tokens.weight.float()
+    scale = decoder.embed_tokens.embed_scale.to(decoder.embed_tokens.weight.dtype).float()
+    signal = torch.zeros_like(embedding[canvas]) if hint is None else hint.softmax(-1, dtype=torch.float32) @ embedding
+    x = deepcopy(decoder.self_conditioning).float()(embedding[canvas] * scale, signal * scale)
+    for kind, layer in zip(kinds, decoder.layers, strict=True):
+        exact = deepcopy(layer).float()
+        exact.experts.config._experts_implementation = "eager"
+        x = stock_layer(exact, x, kind, rows, decoder)
+    logits = deepcopy(decoder.norm).float()(x) @ embedding.T
+    return torch.tanh(logits / model.final_logit_softcapping) * model.final_logit_softcapping
+
+
 def of_canvases(case: Case) -> None:
     """A whole draft on the same random numbers; once a token differs, what follows may, too."""
     with case.experts(STOCK):
         plain = canvases(case, case.loaded)
     fast = canvases(case, case.fast)
+    if canvases(case, case.fast) != fast:
+        raise RuntimeError("the same draft was not the same again")
     case.results["share of positions where the fast step's canvas is the plain one's"] = {
         str(step): {"share": float(np.mean(np.array(fast[step]) == np.array(plain[step])))} for step in plain
     }

@@ -119,6 +119,7 @@ CONTROL = {
     IMAGE: -3264,
     IMAGE_END: -3262,
 }
+_OF_A_LAYERS_OUTPUT = ("post_attention_layernorm.weight", "post_feedforward_layernorm.weight")
 CARD = """\
 name = "random-weights"
 version = "0"
@@ -225,7 +226,10 @@ def _groups(sizes: dict[str, int], most_bytes: int) -> Iterator[list[str]]:
 
 
 def random_weight(name: str, shape: torch.Size, device: str) -> Tensor:
-    """As a model begins: small matrices, norms that change nothing, attention whose scores are about one."""
+    """As a model begins: small matrices, attention whose scores are about one, layers that each change a little.
+
+    If they changed more, all tokens would soon be alike and go to the same experts.
+    """
     weight = torch.empty(shape, dtype=torch.bfloat16, device=device)
     if len(shape) > 1:
         return weight.normal_(std=0.02)
@@ -233,7 +237,7 @@ def random_weight(name: str, shape: torch.Size, device: str) -> Tensor:
         return weight.zero_()
     if name.endswith(("q_norm.weight", "k_norm.weight")):
         return weight.fill_(shape[0] ** -0.25)  # the architecture does not scale its scores
-    return weight.fill_(1.0)
+    return weight.fill_(0.1 if name.endswith(_OF_A_LAYERS_OUTPUT) else 1.0)
 
 
 if __name__ == "__main__":

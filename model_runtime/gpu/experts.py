@@ -22,10 +22,7 @@ _E4M3 = torch.float8_e4m3fn
 
 
 class Weights(NamedTuple):
-    """A layer's experts; with scales, weights are 8-bit floats (e4m3), and each row counts times its scale.
-
-    A NamedTuple, since torch.compile looks into one without being asked.
-    """
+    """A layer's experts; with scales, weights are 8-bit floats (e4m3), and each row counts times its scale."""
 
     gate_up: Tensor  # (experts, 2 inner, hidden)
     down: Tensor  # (experts, hidden, inner)

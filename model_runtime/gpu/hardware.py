@@ -10,7 +10,6 @@ _INSTALLED = find_spec("triton") is not None
 _HOPPER = (9, 0)  # what the kernels were written for: tensor memory accelerator, and that much shared memory
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def unusable(device: torch.device) -> str | None:
     """Why the kernels cannot run on the device, in plain words; None where they can."""
     if device.type != "cuda":

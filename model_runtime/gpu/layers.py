@@ -68,7 +68,7 @@ def attention(
     else:
         projected = functional.linear(normed, joined.heads)
     q, k, v = norms.heads(
-        projected.unflatten(0, cos.shape[:2]),
+        projected.view(*cos.shape[:2], -1),
         own.q_norm.weight,
         own.k_norm.weight,
         cos,

@@ -64,7 +64,7 @@ def heads(
     `projected` (rows, canvas length, all heads one behind the other); without values of their own, the keys'
     projections are the values, too. `cos` and `sin` (rows, canvas length, head).
     """
-    by_head = projected.unflatten(-1, (-1, q_weight.shape[0]))
+    by_head = projected.view(*projected.shape[:2], -1, q_weight.shape[0])
     queries = by_head.shape[2] - key_heads * (2 if own_values else 1)
     if not unusable(projected.device):
         from model_runtime.gpu import norms_kernels

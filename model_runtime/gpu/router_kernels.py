@@ -35,7 +35,6 @@ def _choose(
     tl.store(share + where, mass, mask=live)
 
 
-@torch.library.custom_op("radplug::choose", mutates_args=())
 def choose(scores: Tensor, scale: Tensor, each: int) -> tuple[Tensor, Tensor]:
     """See router.choose; all contiguous."""
     tokens, experts = scores.shape
@@ -47,11 +46,3 @@ def choose(scores: Tensor, scale: Tensor, each: int) -> tuple[Tensor, Tensor]:
         EACH=each, EACH_UP=triton.next_power_of_2(each), TOKENS=_TOKENS, num_warps=4,
     )  # fmt: skip
     return chosen, share
-
-
-@choose.register_fake
-def _(scores, scale, each):
-    return (
-        scores.new_empty(scores.shape[0], each, dtype=torch.int64),
-        scores.new_empty(scores.shape[0], each, dtype=torch.float32),
-    )

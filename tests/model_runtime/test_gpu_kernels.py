@@ -242,11 +242,13 @@ def test_plain_attention_is_attention() -> None:
     torch.testing.assert_close(attend_plain(*without, given[5]), by_hand(*given), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("rows", [slice(0, 1), slice(1, 2), slice(2, 3), slice(0, 3)])
 @pytest.mark.parametrize(("heads", "kv", "head"), [(4, 2, 32), (16, 8, 256), (16, 2, 512)])
-def test_attention(heads: int, kv: int, head: int, like: dict[str, Any]) -> None:
+def test_attention(rows: slice, heads: int, kv: int, head: int, like: dict[str, Any]) -> None:
+    """For one row alone, the keys are shared out."""
     from model_runtime.gpu import attention_kernels
 
-    given = prompts(like, heads, kv, head, room=100)
+    given = [each[rows] for each in prompts(like, heads, kv, head, room=200)]
     assert error(attention_kernels.attend(*given), by_hand(*given)) < closeness(like)
 
 
