@@ -148,6 +148,12 @@ def of_canvases(case: Case) -> None:
     fast = canvases(case, case.fast)
     if canvases(case, case.fast) != fast:
         raise RuntimeError("the same draft was not the same again")
+    jobs = case.jobs(case.rows[-1] // 2, case.few)
+    together = infill(case.fast, jobs, size=case.rows[-1])
+    if any(
+        infill(case.fast, [job], size=case.rows[-1]) != [filled] for job, filled in zip(jobs, together, strict=True)
+    ):
+        raise RuntimeError("a draft depends on who shares its batch")
     case.results["share of positions where the fast step's canvas is the plain one's"] = {
         str(step): {"share": float(np.mean(np.array(fast[step]) == np.array(plain[step])))} for step in plain
     }

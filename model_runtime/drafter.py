@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Event
 
@@ -23,12 +23,14 @@ from model_runtime.checkpoint import Device, LoadedModel
 from model_runtime.draft_text import DraftText, ModelIdentity
 from model_runtime.drafting import Drafting, Wish
 from model_runtime.errors import DraftingError, UnusableAdapter
+from model_runtime.gpu.fast_step import accelerated
 from model_runtime.identity import identity_of
 from model_runtime.model_card import ModelCard
 from model_runtime.prefix import Prefix, read
 from model_runtime.prefix_shelf import PrefixShelf, key_of
 from model_runtime.prompt import PromptFacts
 from model_runtime.redraft import Reach
+from model_runtime.stepping import stepper_of
 from model_runtime.together import Frames, OnFrame, draft_together
 
 _REPORT = Code("18748-4", "LN", "Diagnostic imaging study")
@@ -38,15 +40,20 @@ _GIB = 1 << 30
 class Drafter:
     """One loaded model; whoever calls, one batch is drafted at a time."""
 
-    def __init__(self, loaded: LoadedModel, *, shelf_bytes: int = 4 * _GIB) -> None:
-        """`shelf_bytes`: of the device's memory, at most, for prompts that have been read; see PrefixShelf."""
+    def __init__(self, loaded: LoadedModel, *, batch: int = 1, shelf_bytes: int = 4 * _GIB) -> None:
+        """How many cases are drafted at a time, at most, and how much memory read prompts may take; see PrefixShelf.
+
+        On a GPU every draft is computed as one of `batch`, alone or not, so that it does not depend on who shares it.
+        A redraft of one case is not: it is computed alone, and sooner done.
+        """
         self._loaded = loaded
+        self._batch = batch
         self._adapters = Adapters(loaded)
         self._shelf = PrefixShelf(shelf_bytes)
 
     @classmethod
-    def load(cls, directory: Path, device: Device = "auto") -> Drafter:
-        """Load a checkpoint directory.
+    def load(cls, directory: Path, device: Device = "auto", *, batch: int = 1) -> Drafter:
+        """Load a checkpoint directory. On a GPU that can, denoising steps are computed its own way; see `gpu`.
 
         Call `torch.set_num_threads(1)` in the process first, if other work shares its cores: torch's threads spin
         while they wait for each other. On two cores a second one makes a draft a tenth faster when nothing else
@@ -54,7 +61,7 @@ class Drafter:
 
         Raises UnusableCheckpoint, and DraftingError where a GPU is asked for and there is none.
         """
-        return cls(checkpoint.load(directory, device))
+        return cls(accelerated(checkpoint.load(directory, device)), batch=batch)
 
     @property
     def card(self) -> ModelCard:
@@ -66,6 +73,7 @@ class Drafter:
 
     def warm_up(self) -> None:
         """Draft from a black image, so that the first real case does not wait for memory and kernels."""
+        stepper_of(self._loaded).warm_up(self._loaded)
         slot = Section("REPORT", "REPORT:", _REPORT, tokens=self._loaded.canvas_length // 2)
         nothing = np.zeros((256, 256, 3), dtype=np.uint8)
         self.draft([nothing], Template("warm-up", _REPORT, (slot,)), (), PromptFacts("", ""), seed=0)
@@ -137,7 +145,7 @@ class Drafter:
     def draft_all(
         self, wishes: Sequence[Wish], on_frame: OnFrame | None = None, *, frame_seconds: float = 0.0
     ) -> list[DraftText | DraftingError | ValueError]:
-        """Drafts of several cases in one batch; what goes wrong with one wish stands in its place.
+        """Drafts of several cases, `batch` at a time; what goes wrong with one wish stands in its place.
 
         A draft does not depend on who shares its batch. Wishes for different adapters take turns.
         """
@@ -147,13 +155,22 @@ class Drafter:
             mine = [number for number, wish in enumerate(wishes) if wish.adapter == adapter]
             try:
                 with self._adapters.using(adapter):
-                    begun = {number: self._begun(wishes[number]) for number in mine}
-                    draftings = {number: d for number, d in begun.items() if isinstance(d, Drafting)}
-                    results |= {number: d for number, d in begun.items() if not isinstance(d, Drafting)}
-                    results |= draft_together(self._loaded, draftings, frames)
+                    for first in range(0, len(mine), self._batch):
+                        some = {number: wishes[number] for number in mine[first : first + self._batch]}
+                        results |= self._together(some, frames)
             except UnusableAdapter as error:  # there is none of that name
                 results |= dict.fromkeys(mine, error)
         return [results[number] for number in range(len(wishes))]
+
+    def _together(
+        self, wishes: Mapping[int, Wish], frames: Frames | None
+    ) -> dict[int, DraftText | DraftingError | ValueError]:
+        """Wishes for one adapter, no more than `batch`."""
+        begun = {number: self._begun(wish) for number, wish in wishes.items()}
+        draftings = {number: one for number, one in begun.items() if isinstance(one, Drafting)}
+        refused = {number: one for number, one in begun.items() if not isinstance(one, Drafting)}
+        alone = len(wishes) == 1 and all(wish.present is not None for wish in wishes.values())
+        return refused | draft_together(self._loaded, draftings, frames, size=1 if alone else self._batch)
 
     def _only(self, wish: Wish, on_frame: OnFrame | None, frame_seconds: float) -> DraftText:
         (result,) = self.draft_all([wish], on_frame, frame_seconds=frame_seconds)

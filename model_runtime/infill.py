@@ -43,8 +43,12 @@ class Filled:
     steps: int
 
 
-def infill(loaded: LoadedModel, jobs: Sequence[Job], *, on_step: OnStep | None = None) -> list[Filled | DraftingError]:
-    """Fill the free positions of each job's layout; the same job, versions and machine give the same canvas.
+def infill(
+    loaded: LoadedModel, jobs: Sequence[Job], *, on_step: OnStep | None = None, size: int = 1
+) -> list[Filled | DraftingError]:
+    """Fill the free positions of each job's layout; the same job, versions, machine and `size` give the same canvas.
+
+    That is so whoever shares the batch, as long as they are no more than `size`: see stepping.Stepper.start.
 
     In a job's place stands AnchorMoved where a clamped position does not hold its token, and Cancelled where its `stop`
     was set, which is noticed within one step; the other jobs go on.
@@ -57,6 +61,7 @@ def infill(loaded: LoadedModel, jobs: Sequence[Job], *, on_step: OnStep | None =
         [row.job.prefix for row in rows],
         clamp=torch.stack([row.clamp for row in rows]),
         canvas=torch.stack([row.canvas for row in rows]),
+        size=size,
     )
     frames: list[tuple[int, int, list[int]]] = []
     while going := [k for k, row in enumerate(rows) if not row.finished]:

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from model_runtime.canvas import Piece
 from model_runtime.checkpoint import LoadedModel
-from model_runtime.denoising_step import look
-from model_runtime.prefix import Prefix, PrefixRows
+from model_runtime.prefix import Prefix
+from model_runtime.stepping import stepper_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ def token_likelihoods(loaded: LoadedModel, phrases: Sequence[Phrase], *, ways: i
             row = phrase.canvas.clone()
             row[places[first::ways]] = noise[first::ways]
             rows.append(row)
-    prefixes = PrefixRows(loaded, [phrase.prefix for phrase in phrases for _ in range(ways)], loaded.canvas_length)
-    logits = look(loaded, prefixes, torch.stack(rows))
+    prefixes = [phrase.prefix for phrase in phrases for _ in range(ways)]
+    logits = stepper_of(loaded).look(loaded, prefixes, torch.stack(rows))
     silent = [*loaded.codec.banned, *([] if loaded.codec.filler_id is None else [loaded.codec.filler_id])]
     logits = logits.index_fill(-1, torch.tensor(silent, device=logits.device), float("-inf")).log_softmax(-1)
     found = []

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from model_runtime.checkpoint import LoadedModel
-from model_runtime.denoising_step import Clamp, accept, guess
+from model_runtime.denoising_step import Clamp, accept, guess, look
 from model_runtime.prefix import Prefix, PrefixRows
 
 
@@ -40,10 +41,25 @@ class Steps(Protocol):
 class Stepper(Protocol):
     """A way of computing steps: all give the same canvases, within the rounding of their arithmetic."""
 
-    def start(self, loaded: LoadedModel, prefixes: Sequence[Prefix], clamp: Tensor, canvas: Tensor) -> Steps:
+    def warm_up(self, loaded: LoadedModel) -> None:
+        """Do beforehand what would delay a draft."""
+        ...
+
+    def start(
+        self, loaded: LoadedModel, prefixes: Sequence[Prefix], clamp: Tensor, canvas: Tensor, *, size: int = 1
+    ) -> Steps:
         """Rows to be denoised together, one for each prefix; `clamp` and `canvas` (rows, canvas length) on the CPU.
 
         `clamp` holds a token where one is fixed, else FREE. Whoever starts rows is done with those started before.
+        A GPU's rounding depends on how many rows it computes: they are never fewer than `size`, even when some have
+        ended, so that a row's canvas does not depend on who shares the batch.
+        """
+        ...
+
+    def look(self, loaded: LoadedModel, prefixes: Sequence[Prefix], canvas: Tensor) -> Tensor:
+        """The model's own logits of canvases that are not under way, float32 (rows, canvas length, vocabulary).
+
+        `canvas` (rows, canvas length) on the device. Whoever looks is done with the rows started before.
         """
         ...
 
@@ -66,8 +82,17 @@ def stepper_of(loaded: LoadedModel) -> Stepper:
 class PlainStepper:
     """Runs anywhere, on whatever device the model is."""
 
-    def start(self, loaded: LoadedModel, prefixes: Sequence[Prefix], clamp: Tensor, canvas: Tensor) -> Steps:
+    def warm_up(self, loaded: LoadedModel) -> None:
+        """Nothing is to be done."""
+
+    def start(
+        self, loaded: LoadedModel, prefixes: Sequence[Prefix], clamp: Tensor, canvas: Tensor, *, size: int = 1
+    ) -> Steps:
         return _PlainSteps(loaded, prefixes, clamp, canvas)
+
+    @torch.no_grad()
+    def look(self, loaded: LoadedModel, prefixes: Sequence[Prefix], canvas: Tensor) -> Tensor:
+        return look(loaded, PrefixRows(loaded, prefixes, loaded.canvas_length), canvas)
 
 
 class _PlainSteps:

@@ -29,9 +29,9 @@ class Frames:
 
 
 def draft_together(
-    loaded: LoadedModel, draftings: Mapping[int, Drafting], frames: Frames | None
+    loaded: LoadedModel, draftings: Mapping[int, Drafting], frames: Frames | None, *, size: int
 ) -> dict[int, DraftText | DraftingError]:
-    """What becomes of each, under its number; one that goes wrong leaves the others alone."""
+    """What becomes of each, under its number; one that goes wrong leaves the others alone. `size`: see infill."""
     results: dict[int, DraftText | DraftingError] = {}
     while under_way := {number: drafting for number, drafting in draftings.items() if number not in results}:
         jobs: dict[int, Job] = {}
@@ -46,7 +46,8 @@ def draft_together(
             if frames:
                 frames.frame(numbers[row], step, draftings[numbers[row]], ids)
 
-        for number, filled in zip(numbers, infill(loaded, list(jobs.values()), on_step=on_step), strict=True):
+        canvases = infill(loaded, list(jobs.values()), on_step=on_step, size=size)
+        for number, filled in zip(numbers, canvases, strict=True):
             try:
                 if isinstance(filled, DraftingError):
                     raise filled

@@ -32,7 +32,8 @@ class Draftsman:
     """Drafts with the checkpoint in a directory, which is loaded once, at `warm_up` or the first draft.
 
     `adapters` are the site's rules for which adapter drafts which case; all that they name are loaded as well.
-    `threads` are the CPU threads of the model (0: as many as there are cores); `data` is where image files lie.
+    `threads` are the CPU threads of the model (0: as many as there are cores), `batch` the cases that are drafted
+    together, at most; `data` is where image files lie.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Draftsman:
         *,
         device: Literal["auto", "cpu", "cuda"],
         threads: int,
+        batch: int,
         seed: int,
         assume_body_part: str,
     ) -> None:
@@ -53,6 +55,7 @@ class Draftsman:
         self._data = data
         self._device = device
         self._threads = threads
+        self._batch = batch
         self._seed = seed
         self._assume_body_part = assume_body_part
         self._card = ModelCard.read(checkpoint)
@@ -63,7 +66,7 @@ class Draftsman:
         transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         if self._threads:
             torch.set_num_threads(self._threads)
-        return Drafter.load(self._checkpoint, self._device)
+        return Drafter.load(self._checkpoint, self._device, batch=self._batch)
 
     @cached_property
     def _adapters(self) -> dict[Path, Adapter]:

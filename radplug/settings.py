@@ -115,7 +115,7 @@ class DraftingSettings(Section):
 
     key_images: int = Field(4, ge=1, le=16, description="images that the model is shown, at most; it may allow fewer")
     assume_body_part: str = Field("", description="body part of a study that names none; empty: it is not drafted")
-    batch: int = Field(4, ge=1, le=64, description="cases that are drafted together, at most, where so many wait")
+    batch: int = Field(4, ge=1, le=8, description="cases that are drafted together, at most, where so many wait")
     gather_milliseconds: int = Field(20, ge=0, le=1000, description="how long a batch waits for further cases")
     lease_seconds: Seconds = Field(5.0, description="a worker that is not heard of for so long is replaced in its case")
     attempts: int = Field(5, ge=1, description="a case whose drafting failed so often is set aside as failed")

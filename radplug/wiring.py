@@ -130,6 +130,7 @@ class House:
             self.store.root,
             device=self.settings.model.device,
             threads=self.settings.model.threads,
+            batch=self.settings.drafting.batch,
             seed=self.settings.model.seed,
             assume_body_part=self.settings.drafting.assume_body_part,
         )

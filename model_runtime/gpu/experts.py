@@ -76,6 +76,17 @@ def grouped_experts(self: Any, hidden_states: Tensor, top_k_index: Tensor, top_k
     return stock
 
 
+def unfit(config: Any) -> str | None:
+    """Why the kernels cannot compute a model's experts, in plain words; None where they can. `config`: its text's."""
+    from model_runtime.gpu.experts_kernels import MOST_TOKENS, fit
+
+    if config.hidden_activation != _ACTIVATION:
+        return f"its experts' activation is {config.hidden_activation}"
+    if not all(fit(1 << k, config.hidden_size, config.moe_intermediate_size) for k in range(MOST_TOKENS.bit_length())):
+        return f"its experts, {config.hidden_size} wide and {config.moe_intermediate_size} inside, are no whole tiles"
+    return None
+
+
 def _fits(x: Tensor, weights: Weights) -> bool:
     if unusable(x.device) or x.dtype != torch.bfloat16:
         return False

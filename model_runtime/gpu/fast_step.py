@@ -3,9 +3,9 @@
 >>> loaded = accelerated(checkpoint.load(directory))
 >>> infill(loaded, jobs)  # as ever
 
-Layers are compiled one by one, once for each kind of layer and number of rows; the rest is Triton. A layer's dense half
-runs beside its sparse half, whose router and sorting leave most of the GPU idle. Rows are padded to a number in SIZES,
-and there is one graph for each. A prompt's length costs no graph: see attention_kernels.
+Matrix products are cuBLAS's, all between them is Triton. A layer's dense half runs beside its sparse half, whose router
+and sorting leave most of the GPU idle. Rows are padded to a number in SIZES, and there is one graph for each, captured
+in a fraction of a second. A prompt's length costs no graph: see attention_kernels.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from model_runtime.prefix import Prefix
 from model_runtime.stepping import PlainStepper, Seen, SteppedModel, Steps
 
 SIZES = (1, 2, 4, 8)  # rows of a step
-_WARMUPS = 2  # steps before a capture: the first compiles, the second finds every kernel loaded
+_WARMUPS = 2  # steps before a capture: the first compiles kernels, the second finds every one loaded
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def accelerated(loaded: LoadedModel, *, longest_prompt: int = 2048, eight_bit: b
 
     `eight_bit` reads experts as 8-bit floats: faster, and not the same drafts. The model's own weights stay as well.
     """
-    if reason := unusable(loaded.device):
+    if reason := unusable(loaded.device) or experts.unfit(loaded.model.config.get_text_config(decoder=True)):
         log.info("denoising steps are computed in plain PyTorch: %s", reason)
         return loaded
     ALL_EXPERTS_FUNCTIONS.register(experts.NAME, experts.grouped_experts)
@@ -50,7 +50,7 @@ class FastStepper:
     """Steps of one loaded model, in buffers of their own; one batch at a time.
 
     Longer prompts and larger batches than there is room for are left to the plain step. Without a GPU the same
-    arithmetic runs in plain PyTorch, uncompiled: slow, and good for tests.
+    arithmetic runs in plain PyTorch: slow, and good for tests.
     """
 
     def __init__(self, loaded: LoadedModel, *, longest_prompt: int = 2048, eight_bit: bool = False) -> None:
@@ -72,25 +72,44 @@ class FastStepper:
         self._beside = torch.cuda.Stream() if self._gpu else None  # type: ignore[no-untyped-call]
         self.under_way: object = None  # whose rows the buffers hold
 
+    def warm_up(self, loaded: LoadedModel) -> None:
+        for size in SIZES:
+            self.mover(size, loaded.card.sampler.entropy_bound)
+
     @torch.no_grad()
-    def start(self, loaded: LoadedModel, prefixes: Sequence[Prefix], clamp: Tensor, canvas: Tensor) -> Steps:
+    def start(
+        self, loaded: LoadedModel, prefixes: Sequence[Prefix], clamp: Tensor, canvas: Tensor, *, size: int = 1
+    ) -> Steps:
         rows = len(prefixes)
-        if rows > SIZES[-1] or not all(map(self.buffers.holds, prefixes)):
-            return PlainStepper().start(loaded, prefixes, clamp, canvas)
-        steps = _FastSteps(self, rows, loaded.card.sampler.entropy_bound)
-        for row, prefix in enumerate(prefixes):
-            self.buffers.read(loaded, row, prefix)
+        if not self._has_room(prefixes):
+            return PlainStepper().start(loaded, prefixes, clamp, canvas, size=size)
+        steps = _FastSteps(self, rows, size, loaded.card.sampler.entropy_bound)
+        self._hold(loaded, prefixes, canvas)
         self.buffers.clamp[:rows].copy_(clamp)
-        self.buffers.canvas[:rows].copy_(canvas)
-        self.buffers.probabilities[:rows].zero_()
         return steps
 
     @torch.no_grad()
-    def mover(self, rows: int, entropy_bound: float) -> Callable[[], None]:
-        """What moves the buffers' first rows by one step.
+    def look(self, loaded: LoadedModel, prefixes: Sequence[Prefix], canvas: Tensor) -> Tensor:
+        if not self._has_room(prefixes):
+            return PlainStepper().look(loaded, prefixes, canvas)
+        self.under_way = None
+        self._hold(loaded, prefixes, canvas)
+        logits = self.logits(self.buffers[: len(prefixes)]).float()
+        cap = self._model.final_logit_softcapping
+        return torch.tanh(logits / cap).mul_(cap).view(*canvas.shape, -1)
 
-        When it is first asked for, it is compiled and captured, which takes seconds.
-        """
+    def _has_room(self, prefixes: Sequence[Prefix]) -> bool:
+        return len(prefixes) <= SIZES[-1] and all(map(self.buffers.holds, prefixes))
+
+    def _hold(self, loaded: LoadedModel, prefixes: Sequence[Prefix], canvas: Tensor) -> None:
+        for row, prefix in enumerate(prefixes):
+            self.buffers.read(loaded, row, prefix)
+        self.buffers.canvas[: len(prefixes)].copy_(canvas)
+        self.buffers.probabilities[: len(prefixes)].zero_()
+
+    @torch.no_grad()
+    def mover(self, rows: int, entropy_bound: float) -> Callable[[], None]:
+        """What moves the buffers' first rows by one step; it is captured when it is first asked for."""
         size = min(size for size in SIZES if size >= rows)
         key = size, entropy_bound, self._adapters()
         if key not in self._movers:
@@ -174,14 +193,14 @@ class FastStepper:
 
 
 class _FastSteps:
-    def __init__(self, stepper: FastStepper, rows: int, entropy_bound: float) -> None:
-        self._stepper, self._entropy_bound = stepper, entropy_bound
+    def __init__(self, stepper: FastStepper, rows: int, size: int, entropy_bound: float) -> None:
+        self._stepper, self._size, self._entropy_bound = stepper, size, entropy_bound
         self._hold(rows)
         stepper.under_way = self
 
     def _hold(self, rows: int) -> None:
         self._buffers = self._stepper.buffers[:rows]
-        self._move = self._stepper.mover(rows, self._entropy_bound)
+        self._move = self._stepper.mover(max(rows, self._size), self._entropy_bound)
 
     def keep(self, rows: Sequence[int]) -> None:
         self._check()

@@ -14,7 +14,7 @@ from model_runtime.gpu import fast_step
 from model_runtime.gpu.fast_step import FastStepper, accelerated
 from model_runtime.infill import Filled, Job, infill
 from model_runtime.prefix import Prefix, read
-from model_runtime.stepping import SteppedModel
+from model_runtime.stepping import SteppedModel, stepper_of
 
 ANCHORS = (Anchor("FINDINGS", "No pleural effusion or pneumothorax."), Anchor("IMPRESSION", "heart size is normal"))
 LONGEST = 200
@@ -65,6 +65,24 @@ def test_after_every_step_the_canvases_are_those_of_the_plain_step(
             assert isinstance(plain, Filled)
             assert (own.ids, own.steps) == (plain.ids, plain.steps)
             assert own.probabilities == pytest.approx(plain.probabilities, abs=1e-5)
+
+
+def test_rows_that_others_might_have_taken_change_nothing(
+    loaded: LoadedModel, fast: LoadedModel, jobs: list[Job]
+) -> None:
+    """What a batch of a fixed size has too many of is computed and not looked at."""
+    assert infill(fast, jobs[:2], size=4) == infill(fast, jobs[:2])
+
+
+def test_it_looks_at_canvases_as_the_plain_step_does(loaded: LoadedModel, fast: SteppedModel, jobs: list[Job]) -> None:
+    some = [jobs[0].prefix, jobs[1].prefix, prefix(loaded, LONGEST + 1)]
+    canvas = torch.randint(
+        loaded.vocabulary_size, (3, loaded.canvas_length), generator=torch.Generator().manual_seed(3)
+    )
+    for rows in (1, 2, 3):  # for the last there is no room
+        seen = fast.stepper.look(fast, some[:rows], canvas[:rows])
+        plain = stepper_of(loaded).look(loaded, some[:rows], canvas[:rows])
+        torch.testing.assert_close(seen, plain, rtol=1e-4, atol=1e-4)
 
 
 def test_what_a_prompt_left_in_the_buffers_is_not_seen(loaded: LoadedModel, fast: LoadedModel, jobs: list[Job]) -> None:

@@ -220,10 +220,11 @@ def test_frames_come_no_more_often_than_asked_for(
     assert steps_told(3600.0) == [1]
 
 
+@pytest.mark.parametrize("batch", [1, 2, 8])
 def test_cases_of_a_batch_are_drafted_as_if_alone_and_fail_alone(
-    loaded: LoadedModel, template: Template, image: NDArray[np.uint8]
+    batch: int, loaded: LoadedModel, template: Template, image: NDArray[np.uint8]
 ) -> None:
-    drafter = Drafter(loaded)
+    drafter = Drafter(loaded, batch=batch)
     wishes = [
         Wish([image], template, said("No nodule."), FACTS, 3),
         Wish([image], template, [Anchor("TECHNIQUE", "axial")], FACTS, 3),
