@@ -38,11 +38,14 @@ SENTENCE = "FINDINGS: IMPRESSION: The lungs are clear No pleural effusion or pne
 WORDS = SENTENCE.split()
 
 
-def write(directory: Path, *, canvas_length: int, steps: int) -> Path:
-    """A checkpoint that writes nonsense, in exactly `steps` denoising steps a draft; `directory`."""
+def write(directory: Path, *, canvas_length: int, steps: int, wide: bool = False) -> Path:
+    """A checkpoint that writes nonsense, in exactly `steps` denoising steps a draft; `directory`.
+
+    `wide`: its experts are whole tiles of the GPU's kernels.
+    """
     tokenizer = tiny_tokenizer()
     tokenizer.save_pretrained(directory)
-    tiny_model(tokenizer, canvas_length).save_pretrained(directory)
+    tiny_model(tokenizer, canvas_length, wide=wide).save_pretrained(directory)
     Gemma4ImageProcessorPil(max_soft_tokens=70).save_pretrained(directory)
     (directory / "model_card.toml").write_text(CARD.format(steps=steps), encoding="utf-8")
     return directory
@@ -69,12 +72,12 @@ def tiny_tokenizer() -> GemmaTokenizer:
     return tokenizer
 
 
-def tiny_model(tokenizer: GemmaTokenizer, canvas_length: int) -> DiffusionGemmaForBlockDiffusion:
+def tiny_model(tokenizer: GemmaTokenizer, canvas_length: int, *, wide: bool = False) -> DiffusionGemmaForBlockDiffusion:
     torch.manual_seed(0)
     image, start, stop = (tokenizer.convert_tokens_to_ids(t) for t in ("<|image|>", "<|image>", "<image|>"))
     text = DiffusionGemmaTextConfig(
         vocab_size=len(tokenizer) + 8,  # wider than the vocabulary, as padded output layers are
-        hidden_size=32,
+        hidden_size=256 if wide else 32,
         intermediate_size=48,
         num_hidden_layers=2,
         num_attention_heads=2,
@@ -85,7 +88,7 @@ def tiny_model(tokenizer: GemmaTokenizer, canvas_length: int) -> DiffusionGemmaF
         sliding_window=128,
         num_experts=4,
         top_k_experts=2,
-        moe_intermediate_size=16,
+        moe_intermediate_size=128 if wide else 16,
         use_bidirectional_attention="vision",
         max_position_embeddings=1024,
         pad_token_id=tokenizer.pad_token_id,

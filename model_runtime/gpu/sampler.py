@@ -37,7 +37,9 @@ def sample(
         return sample_plain(logits, cap, clamp, banned, temperature, chance, probabilities)
     from model_runtime.gpu import sampler_kernels
 
-    return sampler_kernels.sample(logits, cap, clamp, banned, temperature, chance, probabilities)
+    return sampler_kernels.sample(
+        logits, cap, clamp.contiguous(), banned, temperature.contiguous(), chance.contiguous(), probabilities
+    )
 
 
 def sample_plain(
