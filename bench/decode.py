@@ -34,12 +34,12 @@ from transformers import GenerationConfig
 from transformers.utils import logging as transformers_logging
 
 from model_runtime.canvas import Anchor
-from model_runtime.checkpoint import LoadedModel
+from model_runtime.checkpoints.checkpoint import LoadedModel
+from model_runtime.denoising.infill import Filled, infill
+from model_runtime.denoising.stepping import SteppedModel
 from model_runtime.drafter import Drafter
 from model_runtime.gpu import experts
-from model_runtime.infill import Filled, infill
-from model_runtime.prefix import read
-from model_runtime.stepping import SteppedModel
+from model_runtime.prompts.prefix import read
 
 PLAIN, FAST, EIGHT_BIT = "plain step, stock experts", "fast step", "fast step, 8-bit experts"
 NEWER = Anchor("FINDINGS", "The lungs are clear.")

@@ -16,15 +16,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model_runtime import checkpoint, prompt
 from model_runtime.canvas import FREE, Anchor, Code, Section, Template, lay
-from model_runtime.checkpoint import LoadedModel
+from model_runtime.checkpoints import checkpoint
+from model_runtime.checkpoints.checkpoint import LoadedModel
+from model_runtime.denoising.infill import Job
+from model_runtime.denoising.stepping import SteppedModel
 from model_runtime.gpu.fast_step import SIZES, FastStepper, accelerated
-from model_runtime.infill import Job
-from model_runtime.phantom import Phantom
-from model_runtime.prefix import Prefix, read
-from model_runtime.prompt import PromptFacts
-from model_runtime.stepping import SteppedModel
+from model_runtime.phantoms.phantom import Phantom
+from model_runtime.prompts import prompt
+from model_runtime.prompts.prefix import Prefix, read
+from model_runtime.prompts.prompt import PromptFacts
 
 ORDER = PromptFacts("DX", "CHEST", "PA", "F", "60-69", "Cough and fever.")
 ANCHORS = (Anchor("FINDINGS", "No pleural effusion or pneumothorax."), Anchor("IMPRESSION", "Heart size is normal."))

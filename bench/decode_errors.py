@@ -11,11 +11,11 @@ from decode_case import STOCK, Case
 from torch import Tensor
 
 from model_runtime.canvas import FREE
-from model_runtime.checkpoint import LoadedModel
-from model_runtime.denoising_step import Clamp, guess, look
+from model_runtime.checkpoints.checkpoint import LoadedModel
+from model_runtime.denoising.infill import infill
+from model_runtime.denoising.step import Clamp, guess, look
 from model_runtime.gpu import experts, layers
-from model_runtime.infill import infill
-from model_runtime.prefix import PrefixRows
+from model_runtime.prompts.prefix import PrefixRows
 
 ROWS = 1
 

@@ -31,9 +31,10 @@ from model_runtime.canvas import Anchor
 from model_runtime.draft_text import DraftText
 from model_runtime.drafter import Drafter
 from model_runtime.evaluation.gaps import gap_case
-from model_runtime.prompt import PromptFacts
+from model_runtime.phantoms.phantom import HELD_OUT
+from model_runtime.phantoms.template import TEMPLATE
+from model_runtime.prompts.prompt import PromptFacts
 from model_runtime.redraft import Reach
-from model_runtime.training.examples import HELD_OUT, TEMPLATE
 
 DEMO = Path(__file__).parents[1] / "model_runtime/weights/demo"
 ORDER = PromptFacts("DX", "CHEST", "PA")

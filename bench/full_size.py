@@ -30,9 +30,9 @@ from transformers import (
 from transformers.models.gemma.tokenization_gemma import GemmaTokenizer
 from transformers.models.gemma4.image_processing_pil_gemma4 import Gemma4ImageProcessorPil
 
-from model_runtime.model_card import FILE_NAME
-from model_runtime.prompt import IMAGE, IMAGE_END, IMAGE_START
-from model_runtime.vocabulary import build_tokenizer
+from model_runtime.checkpoints.model_card import FILE_NAME
+from model_runtime.prompts.prompt import IMAGE, IMAGE_END, IMAGE_START
+from model_runtime.training.vocabulary import build_tokenizer
 
 TEXT: dict[str, Any] = {
     "vocab_size": 262_144,

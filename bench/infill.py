@@ -32,20 +32,21 @@ from rich.progress import track
 from rich.table import Table
 from transformers.utils import logging as transformers_logging
 
-from model_runtime import checkpoint
 from model_runtime.assembly import assemble
 from model_runtime.autoregressive import Infill, write_sections
 from model_runtime.canvas import Layout, lay
-from model_runtime.checkpoint import LoadedModel
-from model_runtime.codec import TextCodec
+from model_runtime.checkpoints import checkpoint
+from model_runtime.checkpoints.checkpoint import LoadedModel
+from model_runtime.checkpoints.codec import TextCodec
+from model_runtime.denoising.gap_lengths import best_layout
+from model_runtime.denoising.infill import Job, infill
 from model_runtime.draft_text import SectionText
 from model_runtime.errors import DraftingError
 from model_runtime.evaluation.gaps import GapCase, GapScores, gap_case
-from model_runtime.gap_lengths import best_layout
-from model_runtime.infill import Job, infill
-from model_runtime.prefix import Prefix, read
-from model_runtime.prompt import PromptFacts, encode
-from model_runtime.training.examples import HELD_OUT, TEMPLATE
+from model_runtime.phantoms.phantom import HELD_OUT
+from model_runtime.phantoms.template import TEMPLATE
+from model_runtime.prompts.prefix import Prefix, read
+from model_runtime.prompts.prompt import PromptFacts, encode
 
 DEMO = Path(__file__).parents[1] / "model_runtime/weights/demo"
 ORDER = PromptFacts("DX", "CHEST", "PA")

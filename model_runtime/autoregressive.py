@@ -13,16 +13,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model_runtime import checkpoint, outline
 from model_runtime.assembly import assemble, missing
+from model_runtime.baseline import outline
+from model_runtime.baseline.left_to_right import write
+from model_runtime.baseline.splicing import splice
 from model_runtime.canvas import Anchor, Layout, Template, lay
-from model_runtime.checkpoint import Device, LoadedModel
+from model_runtime.checkpoints import checkpoint
+from model_runtime.checkpoints.checkpoint import Device, LoadedModel
+from model_runtime.checkpoints.model_card import ModelCard
 from model_runtime.draft_text import DraftText, ModelIdentity, SectionText
 from model_runtime.identity import identity_of
-from model_runtime.left_to_right import write
-from model_runtime.model_card import ModelCard
-from model_runtime.prompt import PromptFacts
-from model_runtime.splicing import splice
+from model_runtime.prompts.prompt import PromptFacts
 
 
 class Infill(StrEnum):

@@ -8,7 +8,7 @@ from enum import StrEnum
 from statistics import fmean
 
 from model_runtime.canvas import Code
-from model_runtime.model_card import Sampler
+from model_runtime.checkpoints.model_card import Sampler
 
 
 class Author(StrEnum):

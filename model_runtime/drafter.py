@@ -16,21 +16,22 @@ from threading import Event
 import numpy as np
 from numpy.typing import NDArray
 
-from model_runtime import checkpoint, prompt
-from model_runtime.adapters import Adapter, Adapters
 from model_runtime.canvas import Anchor, Code, Section, Template
-from model_runtime.checkpoint import Device, LoadedModel
+from model_runtime.checkpoints import checkpoint
+from model_runtime.checkpoints.checkpoint import Device, LoadedModel
+from model_runtime.checkpoints.model_card import ModelCard
+from model_runtime.denoising.stepping import stepper_of
 from model_runtime.draft_text import DraftText, ModelIdentity
 from model_runtime.drafting import Drafting, Wish
 from model_runtime.errors import DraftingError, UnusableAdapter
 from model_runtime.gpu.fast_step import accelerated
 from model_runtime.identity import identity_of
-from model_runtime.model_card import ModelCard
-from model_runtime.prefix import Prefix, read
-from model_runtime.prefix_shelf import PrefixShelf, key_of
-from model_runtime.prompt import PromptFacts
+from model_runtime.lora.adapters import Adapter, Adapters
+from model_runtime.prompts import prompt
+from model_runtime.prompts.prefix import Prefix, read
+from model_runtime.prompts.prefix_shelf import PrefixShelf, key_of
+from model_runtime.prompts.prompt import PromptFacts
 from model_runtime.redraft import Reach
-from model_runtime.stepping import stepper_of
 from model_runtime.together import Frames, OnFrame, draft_together
 
 _REPORT = Code("18748-4", "LN", "Diagnostic imaging study")

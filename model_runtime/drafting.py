@@ -9,19 +9,19 @@ from threading import Event
 import numpy as np
 from numpy.typing import NDArray
 
-from model_runtime import second_look
-from model_runtime.agreement import stated, strike
 from model_runtime.assembly import assemble, missing
 from model_runtime.canvas import Anchor, Kind, Layout, Template, lay, pages
-from model_runtime.checkpoint import LoadedModel
+from model_runtime.checkpoints.checkpoint import LoadedModel
+from model_runtime.contradictions import second_look
+from model_runtime.contradictions.agreement import stated, strike
+from model_runtime.contradictions.second_look import conflicts
+from model_runtime.denoising.gap_lengths import best_layout
+from model_runtime.denoising.infill import Filled, Job
 from model_runtime.draft_text import Conflict, DraftText, ModelIdentity, SectionText
-from model_runtime.gap_lengths import best_layout
-from model_runtime.infill import Filled, Job
 from model_runtime.placement import place
-from model_runtime.prefix import Prefix, extended
-from model_runtime.prompt import PromptFacts
+from model_runtime.prompts.prefix import Prefix, extended
+from model_runtime.prompts.prompt import PromptFacts
 from model_runtime.redraft import Reach, keep, needs, start_of
-from model_runtime.second_look import conflicts
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a phantom radiograph can show: one value for each finding. Standard library only."""
+"""The findings that a phantom shows and that a text is searched for, one value for each. Standard library only."""
 
 from __future__ import annotations
 

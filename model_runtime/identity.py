@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import transformers
 
-from model_runtime.checkpoint import LoadedModel
+from model_runtime.checkpoints.checkpoint import LoadedModel
 from model_runtime.draft_text import ModelIdentity
 
 

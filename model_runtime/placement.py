@@ -8,11 +8,11 @@ from dataclasses import replace
 import torch
 
 from model_runtime.canvas import FREE, Anchor, Kind, Section, Template, lay, pages
-from model_runtime.checkpoint import LoadedModel
+from model_runtime.checkpoints.checkpoint import LoadedModel
+from model_runtime.denoising.likelihood import Phrase, token_likelihoods
 from model_runtime.draft_text import Placement
 from model_runtime.errors import AnchorDoesNotFit
-from model_runtime.likelihood import Phrase, token_likelihoods
-from model_runtime.prefix import Prefix
+from model_runtime.prompts.prefix import Prefix
 
 _WAYS = 4  # see token_likelihoods
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
-from model_runtime.agreement import Stated, opposes
 from model_runtime.canvas import FREE, Anchor, Layout
-from model_runtime.codec import TextCodec
+from model_runtime.checkpoints.codec import TextCodec
+from model_runtime.contradictions.agreement import Stated, opposes
 from model_runtime.draft_text import Author, SectionText
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from model_runtime.checkpoint import LoadedModel
+from model_runtime.checkpoints.checkpoint import LoadedModel
+from model_runtime.denoising.infill import Job, infill
 from model_runtime.draft_text import DraftText, SectionText
 from model_runtime.drafting import Drafting
 from model_runtime.errors import DraftingError
-from model_runtime.infill import Job, infill
 
 OnFrame = Callable[[int, int, Sequence[SectionText]], None]  # a wish's index, its denoising step, its sections so far
 

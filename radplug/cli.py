@@ -13,9 +13,9 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from model_runtime.adapter_card import AdapterCard
+from model_runtime.checkpoints.model_card import ModelCard
 from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
-from model_runtime.model_card import ModelCard
+from model_runtime.lora.adapter_card import AdapterCard
 from radplug import __version__, logs, settings, show
 from radplug.adapter_rules import directories
 from radplug.domain import Dictation, UnknownCase

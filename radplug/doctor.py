@@ -12,9 +12,9 @@ import redis
 
 from dicom_io.errors import DicomError
 from dicom_io.sending import Peer, echo
-from model_runtime.adapter_card import AdapterCard
+from model_runtime.checkpoints.model_card import ModelCard
 from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
-from model_runtime.model_card import ModelCard
+from model_runtime.lora.adapter_card import AdapterCard
 from radplug.adapter_rules import directories
 from radplug.embedded_redis import NoRedis, find_server
 from radplug.findings import Finding
@@ -155,7 +155,7 @@ def _adapters(house: House) -> Iterator[Finding]:
     """By their cards alone: whether its weights fit, an adapter shows when the draft worker loads it."""
     if not directories(house.settings.adapter):
         return
-    from model_runtime.checkpoint import fingerprint_of  # loads torch, as _gpu does
+    from model_runtime.checkpoints.checkpoint import fingerprint_of  # loads torch, as _gpu does
 
     try:
         base = fingerprint_of(house.checkpoint)

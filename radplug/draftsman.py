@@ -13,14 +13,14 @@ from PIL import Image
 from transformers.utils import logging as transformers_logging
 
 from hl7.orders import Order
-from model_runtime.adapters import Adapter
 from model_runtime.canvas import Anchor, Template
+from model_runtime.checkpoints.model_card import ModelCard
 from model_runtime.draft_text import DraftText
 from model_runtime.drafter import Drafter
 from model_runtime.drafting import Wish
 from model_runtime.errors import AnchorDoesNotFit, AnchorRefused
-from model_runtime.model_card import ModelCard
-from model_runtime.prompt import PromptFacts
+from model_runtime.lora.adapters import Adapter
+from model_runtime.prompts.prompt import PromptFacts
 from radplug import adapter_rules
 from radplug.body_part import body_part
 from radplug.domain import Brief, Case, KeptInstance, NotDraftable, Plan

@@ -12,8 +12,8 @@ from model_runtime.canvas import Anchor, Encode
 from model_runtime.draft_text import Author, SectionText
 from model_runtime.evaluation.scores import Scores
 from model_runtime.evaluation.seams import SeamErrors, seam_errors, stuttered
-from model_runtime.phantom import Phantom
-from model_runtime.wording import Sentence, compose, every_sentence
+from model_runtime.phantoms.phantom import Phantom
+from model_runtime.phantoms.wording import Sentence, compose, every_sentence
 
 _MOST_ANCHORS = 4
 

@@ -18,21 +18,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from model_runtime import checkpoint
 from model_runtime.autoregressive import Infill, write_sections
 from model_runtime.canvas import Anchor
-from model_runtime.checkpoint import LoadedModel
-from model_runtime.claims import claims
+from model_runtime.checkpoints import checkpoint
+from model_runtime.checkpoints.checkpoint import LoadedModel
+from model_runtime.contradictions.claims import claims
 from model_runtime.draft_text import DraftText, SectionText
 from model_runtime.drafter import Drafter
 from model_runtime.drafting import Wish
 from model_runtime.evaluation.scores import Scores
-from model_runtime.phantom import Phantom
-from model_runtime.prompt import PromptFacts
+from model_runtime.phantoms.anchoring import contrary
+from model_runtime.phantoms.phantom import HELD_OUT, Phantom
+from model_runtime.phantoms.template import TEMPLATE
+from model_runtime.phantoms.wording import compose, every_sentence
+from model_runtime.prompts.prompt import PromptFacts
 from model_runtime.redraft import Reach
-from model_runtime.training.anchoring import contrary
-from model_runtime.training.examples import HELD_OUT, TEMPLATE
-from model_runtime.wording import compose, every_sentence
 
 _ORDER = PromptFacts("DX", "CHEST", "PA")
 

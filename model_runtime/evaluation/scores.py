@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from model_runtime.claims import contradictions, facts_of
+from model_runtime.contradictions.claims import contradictions, facts_of
 from model_runtime.findings import Facts, is_positive
 
 

@@ -9,8 +9,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from model_runtime.checkpoint import LoadedModel
-from model_runtime.prefix import Prefix
+from model_runtime.checkpoints.checkpoint import LoadedModel
+from model_runtime.prompts.prefix import Prefix
 
 
 @dataclass(frozen=True, slots=True)

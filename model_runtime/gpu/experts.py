@@ -49,7 +49,7 @@ def pairs(x: Tensor, chosen: Tensor, share: Tensor, weights: Weights) -> Tensor:
 
     # Converting e4m3 to float16 is cheap where converting it to bfloat16 takes longer than reading it.
     given = x if weights.down_scale is None else x.to(torch.float16)
-    out: Tensor = expert_pairs(given.contiguous(), chosen.contiguous(), share.contiguous(), *weights, tma=True)
+    out: Tensor = expert_pairs(given.contiguous(), chosen.contiguous(), share.contiguous(), *weights)
     return out
 
 

@@ -1,13 +1,13 @@
 """Experts for few tokens and many experts: each weight is read from memory once for each tile of tokens.
 
-The weight tile is the first operand of the product (out^T = W x^T): a tensor core takes 64 weight rows at a time, and
-the few tokens that one expert has are its narrow side. Four launches, none waits for the host: pairs of token and
-expert are sorted by expert, gate and up, down, and the sum over a token's experts, which is left to the caller.
+Where an expert has few tokens, the weight tile is the first operand of the product (out^T = W x^T): a tensor core takes
+64 weight rows at a time, and the tokens are its narrow side. Where it has many, they come first. Four launches, none
+waits for the host: pairs of token and expert are sorted by expert, gate and up, down, and the sum over a token's
+experts, which is left to the caller.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -27,6 +27,7 @@ class Tile(NamedTuple):
     stages: int
     warps: int
     sorted: bool = False  # the tokens' side lies in the experts' order, and is read in whole tiles
+    tokens_first: bool = False  # out = x W^T
 
 
 class Tiles(NamedTuple):
@@ -63,7 +64,7 @@ def fit(tokens: int, hidden: int, inner: int) -> bool:
         return False
     for eight_bit in (False, True):
         _, gate_up, down = tiles(tokens, eight_bit=eight_bit)
-        if inner % gate_up.rows or hidden % gate_up.depth or hidden % down.rows or inner % down.depth:
+        if hidden % gate_up.depth or hidden % down.rows or inner % down.depth:
             return False
     return True
 
@@ -102,8 +103,8 @@ def _sort(
 def _gate_up(
     x, w, scale, inner, order, tile_expert, tile_start, tile_stop,
     CHOSEN: tl.constexpr, HIDDEN: tl.constexpr, INNER: tl.constexpr, LARGEST: tl.constexpr,
-    TOKENS: tl.constexpr, ROWS: tl.constexpr, DEPTH: tl.constexpr, TMA: tl.constexpr, SORTED: tl.constexpr,
-    SCALED: tl.constexpr,
+    TOKENS: tl.constexpr, ROWS: tl.constexpr, DEPTH: tl.constexpr,
+    SORTED: tl.constexpr, TOKENS_FIRST: tl.constexpr, SCALED: tl.constexpr,
 ):  # fmt: skip
     """inner[sorted pair] = gelu_tanh(gate) * up, never beyond LARGEST."""
     tile = tl.program_id(0)
@@ -119,42 +120,48 @@ def _gate_up(
         n = n0 + tl.arange(0, ROWS)
         if not SORTED:
             x_at = x + token[:, None] * HIDDEN + k[None, :]
-        if not TMA:
-            gate_at = w + e.to(tl.int64) * (2 * INNER * HIDDEN) + n[:, None] * HIDDEN + k[None, :]
-            up_at = gate_at + INNER * HIDDEN
-        gate = tl.zeros([ROWS, TOKENS], tl.float32)
-        up = tl.zeros([ROWS, TOKENS], tl.float32)
+        if TOKENS_FIRST:
+            gate = tl.zeros([TOKENS, ROWS], tl.float32)
+            up = tl.zeros([TOKENS, ROWS], tl.float32)
+        else:
+            gate = tl.zeros([ROWS, TOKENS], tl.float32)
+            up = tl.zeros([ROWS, TOKENS], tl.float32)
         for k0 in range(0, HIDDEN, DEPTH):
             if SORTED:
-                xs = tl.trans(x.load([start, k0]))
+                xs = x.load([start, k0])
             else:
-                xs = tl.trans(tl.load(x_at + k0))
-            if TMA:
-                gates = w.load([e * (2 * INNER) + n0, k0])
-                ups = w.load([e * (2 * INNER) + INNER + n0, k0])
-            else:
-                gates = tl.load(gate_at + k0, eviction_policy="evict_first")
-                ups = tl.load(up_at + k0, eviction_policy="evict_first")
+                xs = tl.load(x_at + k0)
+            gates = w.load([e * (2 * INNER) + n0, k0])
+            ups = w.load([e * (2 * INNER) + INNER + n0, k0])
             if SCALED:
                 gates = gates.to(xs.dtype)
                 ups = ups.to(xs.dtype)
-            gate = tl.dot(gates, xs, gate)
-            up = tl.dot(ups, xs, up)
+            if TOKENS_FIRST:
+                gate = tl.dot(xs, tl.trans(gates), gate)
+                up = tl.dot(xs, tl.trans(ups), up)
+            else:
+                gate = tl.dot(gates, tl.trans(xs), gate)
+                up = tl.dot(ups, tl.trans(xs), up)
+        whole = n < INNER
         if SCALED:
-            gate = gate * tl.load(scale + e * (2 * INNER) + n)[:, None]
-            up = up * tl.load(scale + e * (2 * INNER) + INNER + n)[:, None]
+            gate_scale = tl.load(scale + e * (2 * INNER) + n, whole, 0.0)
+            up_scale = tl.load(scale + e * (2 * INNER) + INNER + n, whole, 0.0)
+            gate = gate * tl.expand_dims(gate_scale, 0 if TOKENS_FIRST else 1)
+            up = up * tl.expand_dims(up_scale, 0 if TOKENS_FIRST else 1)
         z = 1.5957691216057308 * (gate + 0.044715 * gate * gate * gate)  # gelu_tanh(g) = g sigmoid(z), 2 sqrt(2/pi)
         value = gate * tl.sigmoid(z) * up
-        value = tl.minimum(tl.maximum(value, -LARGEST), LARGEST)
-        tl.store(inner + rows[:, None] * INNER + n[None, :], tl.trans(value.to(inner.dtype.element_ty)), live[:, None])
+        value = tl.minimum(tl.maximum(value, -LARGEST), LARGEST).to(inner.dtype.element_ty)
+        if not TOKENS_FIRST:
+            value = tl.trans(value)
+        tl.store(inner + rows[:, None] * INNER + n[None, :], value, live[:, None] & whole[None, :])
 
 
 @triton.jit
 def _down(
     inner, w, scale, out, share, order, tile_expert, tile_start, tile_stop,
     HIDDEN: tl.constexpr, INNER: tl.constexpr,
-    TOKENS: tl.constexpr, ROWS: tl.constexpr, DEPTH: tl.constexpr, TMA: tl.constexpr, SORTED: tl.constexpr,
-    SCALED: tl.constexpr,
+    TOKENS: tl.constexpr, ROWS: tl.constexpr, DEPTH: tl.constexpr,
+    SORTED: tl.constexpr, TOKENS_FIRST: tl.constexpr, SCALED: tl.constexpr,
 ):  # fmt: skip
     """out[pair] = share * (W inner)."""
     tile = tl.program_id(0)
@@ -170,24 +177,27 @@ def _down(
         n = n0 + tl.arange(0, ROWS)
         if not SORTED:
             inner_at = inner + tl.where(live, rows, 0)[:, None] * INNER + k[None, :]
-        if not TMA:
-            w_at = w + e.to(tl.int64) * (INNER * HIDDEN) + n[:, None] * INNER + k[None, :]
-        total = tl.zeros([ROWS, TOKENS], tl.float32)
+        if TOKENS_FIRST:
+            total = tl.zeros([TOKENS, ROWS], tl.float32)
+        else:
+            total = tl.zeros([ROWS, TOKENS], tl.float32)
         for k0 in range(0, INNER, DEPTH):
             if SORTED:  # what follows the expert's own rows is another's, and is not written
                 values = inner.load([start, k0])
             else:
                 values = tl.load(inner_at + k0)
-            if TMA:
-                weights = w.load([e * HIDDEN + n0, k0])
-            else:
-                weights = tl.load(w_at + k0, eviction_policy="evict_first")
+            weights = w.load([e * HIDDEN + n0, k0])
             if SCALED:
                 weights = weights.to(values.dtype)
-            total = tl.dot(weights, tl.trans(values), total)
+            if TOKENS_FIRST:
+                total = tl.dot(values, tl.trans(weights), total)
+            else:
+                total = tl.dot(weights, tl.trans(values), total)
         if SCALED:
-            total = total * tl.load(scale + e * HIDDEN + n)[:, None]
-        result = tl.trans((total * weight[None, :]).to(out.dtype.element_ty))
+            total = total * tl.expand_dims(tl.load(scale + e * HIDDEN + n), 0 if TOKENS_FIRST else 1)
+        result = (total * tl.expand_dims(weight, 1 if TOKENS_FIRST else 0)).to(out.dtype.element_ty)
+        if not TOKENS_FIRST:
+            result = tl.trans(result)
         tl.store(out + pair[:, None] * HIDDEN + n[None, :], result, live[:, None])
 
 
@@ -199,7 +209,6 @@ def expert_pairs(
     down: Tensor,
     gate_up_scale: Tensor | None,
     down_scale: Tensor | None,
-    tma: bool,
 ) -> Tensor:
     """Each chosen expert's output times its share, (tokens, chosen, hidden) of `share`'s neighbours' type.
 
@@ -222,20 +231,17 @@ def expert_pairs(
     )  # fmt: skip
     inner = torch.empty(pairs, inner_size, dtype=x.dtype, device=device)
     given = x[order // chosen.shape[1]] if cut.gate_up.sorted else x
-    _gate_up[(most_tiles, inner_size // cut.gate_up.rows)](
-        _described(given, (cut.tokens, cut.gate_up.depth), cut.gate_up.sorted),
-        _described(gate_up, cut.gate_up[:2], tma), gate_up_scale, inner, *where,
+    _gate_up[(most_tiles, triton.cdiv(inner_size, cut.gate_up.rows))](
+        _described(given, cut.tokens, cut.gate_up.depth) if cut.gate_up.sorted else given,
+        _described(gate_up, cut.gate_up.rows, cut.gate_up.depth), gate_up_scale, inner, *where,
         CHOSEN=chosen.shape[1], HIDDEN=hidden, INNER=inner_size, LARGEST=torch.finfo(x.dtype).max, TOKENS=cut.tokens,
-        ROWS=cut.gate_up.rows, DEPTH=cut.gate_up.depth, TMA=tma, SORTED=cut.gate_up.sorted,
-        SCALED=gate_up_scale is not None, num_stages=cut.gate_up.stages, num_warps=cut.gate_up.warps,
+        **_how(cut.gate_up, gate_up_scale),
     )  # fmt: skip
     out = torch.empty(tokens, chosen.shape[1], hidden, dtype=_of_the_model(x), device=device)
     _down[(most_tiles, hidden // cut.down.rows)](
-        _described(inner, (cut.tokens, cut.down.depth), cut.down.sorted),
-        _described(down, cut.down[:2], tma), down_scale, out, share, *where,
-        HIDDEN=hidden, INNER=inner_size, TOKENS=cut.tokens,
-        ROWS=cut.down.rows, DEPTH=cut.down.depth, TMA=tma, SORTED=cut.down.sorted,
-        SCALED=down_scale is not None, num_stages=cut.down.stages, num_warps=cut.down.warps,
+        _described(inner, cut.tokens, cut.down.depth) if cut.down.sorted else inner,
+        _described(down, cut.down.rows, cut.down.depth), down_scale, out, share, *where,
+        HIDDEN=hidden, INNER=inner_size, TOKENS=cut.tokens, **_how(cut.down, down_scale),
     )  # fmt: skip
     return out
 
@@ -245,6 +251,18 @@ def _of_the_model(x: Tensor) -> torch.dtype:
     return torch.bfloat16 if x.dtype == torch.float16 else x.dtype
 
 
-def _described(matrix: Tensor, tile: Sequence[int], tma: bool) -> Tensor | TensorDescriptor:
-    rows = matrix.view(-1, matrix.shape[-1])
-    return TensorDescriptor(rows, list(rows.shape), list(rows.stride()), list(tile)) if tma else rows
+def _described(matrix: Tensor, rows: int, depth: int) -> TensorDescriptor:
+    flat = matrix.view(-1, matrix.shape[-1])
+    return TensorDescriptor(flat, list(flat.shape), list(flat.stride()), [rows, depth])
+
+
+def _how(tile: Tile, scale: Tensor | None) -> dict[str, int | bool]:
+    return {
+        "ROWS": tile.rows,
+        "DEPTH": tile.depth,
+        "SORTED": tile.sorted,
+        "TOKENS_FIRST": tile.tokens_first,
+        "SCALED": scale is not None,
+        "num_stages": tile.stages,
+        "num_warps": tile.warps,
+    }

@@ -18,14 +18,14 @@ import torch
 from torch import Tensor
 from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
-from model_runtime.checkpoint import LoadedModel
-from model_runtime.denoising_step import Guess, accept
+from model_runtime.checkpoints.checkpoint import LoadedModel
+from model_runtime.denoising.step import Guess, accept
+from model_runtime.denoising.stepping import PlainStepper, Seen, SteppedModel, Steps
 from model_runtime.gpu import experts, layers
 from model_runtime.gpu.buffers import Buffers
 from model_runtime.gpu.hardware import unusable
 from model_runtime.gpu.sampler import sample
-from model_runtime.prefix import Prefix
-from model_runtime.stepping import PlainStepper, Seen, SteppedModel, Steps
+from model_runtime.prompts.prefix import Prefix
 
 SIZES = (1, 2, 4, 8)  # rows of a step
 _WARMUPS = 2  # steps before a capture: the first compiles kernels, the second finds every one loaded

@@ -1,6 +1,6 @@
 """From a step's logits to its guess, over the full vocabulary: Triton where it runs, plain PyTorch elsewhere.
 
-The semantics are those of denoising_step: clamped positions are certain, banned ids out of reach, the sample is drawn
+The semantics are those of denoising.step: clamped positions are certain, banned ids out of reach, the sample is drawn
 at the step's temperature and the confidence is that before temperature.
 """
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from model_runtime.canvas import FREE
-from model_runtime.denoising_step import draw
+from model_runtime.denoising.step import draw
 from model_runtime.gpu.hardware import unusable
 
 

@@ -10,11 +10,11 @@ from peft.tuners.tuners_utils import cast_adapter_dtype
 from safetensors.torch import save_file
 from torch import nn
 
-from model_runtime import adapter_card, adapter_files
-from model_runtime.adapter_card import AdapterCard
-from model_runtime.adapters import Adapter
-from model_runtime.checkpoint import LoadedModel
-from model_runtime.lora import TARGETS, inject, lora_layers
+from model_runtime.checkpoints.checkpoint import LoadedModel
+from model_runtime.lora import adapter_card, adapter_files
+from model_runtime.lora.adapter_card import AdapterCard
+from model_runtime.lora.adapters import Adapter
+from model_runtime.lora.layers import TARGETS, inject, lora_layers
 
 
 def new_adapter(

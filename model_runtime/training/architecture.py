@@ -21,7 +21,7 @@ from transformers import (
 from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 from transformers.models.gemma4.image_processing_pil_gemma4 import Gemma4ImageProcessorPil
 
-from model_runtime.prompt import IMAGE, IMAGE_END, IMAGE_START
+from model_runtime.prompts.prompt import IMAGE, IMAGE_END, IMAGE_START
 
 # A square image becomes 384 x 384: 16 x 16 patches, pooled 2 x 2 to 64 soft tokens.
 IMAGE_SIZE, PATCH, POOL = 384, 24, 2

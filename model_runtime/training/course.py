@@ -18,16 +18,17 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from transformers import PreTrainedTokenizerBase
 
-from model_runtime.checkpoint import LoadedModel
+from model_runtime.checkpoints.checkpoint import LoadedModel
+from model_runtime.checkpoints.model_card import ModelCard
 from model_runtime.evaluation.phantoms import evaluate
-from model_runtime.model_card import ModelCard
+from model_runtime.phantoms.phantom import HELD_OUT
 from model_runtime.training.architecture import DENSE
-from model_runtime.training.examples import HELD_OUT, Teacher
+from model_runtime.training.examples import Teacher
 from model_runtime.training.optimization import ADAMW_RATE, MUON_RATE, Optimization
 from model_runtime.training.release import in_memory, save
 from model_runtime.training.seeing import learn_to_see
 from model_runtime.training.sight import Sight
-from model_runtime.vocabulary import build_tokenizer
+from model_runtime.training.vocabulary import build_tokenizer
 
 Arrays = tuple[NDArray[Any], ...]
 
@@ -60,9 +61,13 @@ class Pupil:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Training ends with whichever of `seconds` and `steps` is used up first; the learning rate falls towards it."""
+    """Seeing ends with whichever of `seeing` and `looks` is used up first, writing likewise with `seconds` and `steps`.
+
+    The learning rate falls towards the end.
+    """
 
     seeing: float = 0.0  # seconds, before `seconds`: see training.seeing
+    looks: int = 100_000  # steps of seeing
     seconds: float = math.inf
     steps: int = 100_000
     batch: int = 12  # phantoms
@@ -119,7 +124,7 @@ def train(pupil: Pupil, recipe: Recipe, out: Path, device: torch.device) -> None
     loader = DataLoader(
         Lessons(pupil, teacher, recipe), batch_size=None, num_workers=recipe.workers, pin_memory=device.type == "cuda"
     )
-    learn_to_see(objective.sight, recipe.seeing, device)
+    looks = learn_to_see(objective.sight, recipe.seeing, recipe.looks, device)
     hidden = (objective.sight.hidden(), *objective.hidden_writing())
     optimization = Optimization([module], hidden, learnt=[objective.sight] if recipe.seeing else ())
     started, tried, losses = time.perf_counter(), 0.0, []
@@ -150,6 +155,7 @@ def train(pupil: Pupil, recipe: Recipe, out: Path, device: torch.device) -> None
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU",
         "seed": recipe.seed,
         "batch": f"{recipe.batch} phantoms, {recipe.reports} reports on each",
+        "looks": looks,
         "steps": step + 1,
         "rates": f"Muon {MUON_RATE}, AdamW {ADAMW_RATE}",
         "start": "a checkpoint of the same recipe" if recipe.start else "random weights",
@@ -186,6 +192,7 @@ def run(pupil: Pupil, description: str | None, arguments: Sequence[str] | None =
     parser.add_argument("--out", type=Path, required=True)
     for name, kind in (
         ("seeing", float),
+        ("looks", int),
         ("seconds", float),
         ("steps", int),
         ("batch", int),

@@ -16,30 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
-from model_runtime.canvas import FREE, Anchor, Code, Section, Template, lay
-from model_runtime.dictation import INDICATIONS, PHRASES
+from model_runtime.canvas import FREE, Anchor, lay
 from model_runtime.errors import AnchorDoesNotFit
 from model_runtime.findings import CHOICES
-from model_runtime.painting import flatten
-from model_runtime.phantom import Phantom
-from model_runtime.prompt import IMAGE, PATTERN, PromptFacts, prompt_text
-from model_runtime.training.anchoring import Gap, Script, write
+from model_runtime.phantoms.anchoring import Gap, Script, write
+from model_runtime.phantoms.dictation import INDICATIONS, PHRASES
+from model_runtime.phantoms.painting import flatten
+from model_runtime.phantoms.phantom import Phantom
+from model_runtime.phantoms.template import TEMPLATE
+from model_runtime.prompts.prompt import IMAGE, PATTERN, PromptFacts, prompt_text
 from model_runtime.training.architecture import SOFT_TOKENS
-from model_runtime.vocabulary import END, FILLER
-from model_runtime.wording import FINDINGS, IMPRESSION
+from model_runtime.training.vocabulary import END, FILLER
 
-TEMPLATE = Template(
-    name="chest-radiograph",
-    title=Code("18748-4", "LN", "Diagnostic imaging study"),
-    sections=(
-        Section(FINDINGS, "FINDINGS:", Code("59776-5", "LN", "Findings"), tokens=150),
-        Section(IMPRESSION, "IMPRESSION:", Code("19005-8", "LN", "Impressions"), tokens=80),
-    ),
-    modalities=frozenset({"CR", "DX"}),
-    body_parts=frozenset({"CHEST"}),
-)
 CANVAS = 256
-HELD_OUT = 1_000_000_000  # phantoms from this seed on are never trained on
 
 
 class Example(NamedTuple):

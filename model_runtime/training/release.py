@@ -14,15 +14,16 @@ from transformers.models.diffusion_gemma.generation_diffusion_gemma import (
     EntropyBoundSamplerConfig,
 )
 
-from model_runtime.card_file import assignments
-from model_runtime.checkpoint import LoadedModel
-from model_runtime.codec import TextCodec
-from model_runtime.model_card import FILE_NAME, ModelCard, Sampler
-from model_runtime.outline import PATTERN as OUTLINE_PATTERN
-from model_runtime.prompt import PATTERN
+from model_runtime.baseline.outline import PATTERN as OUTLINE_PATTERN
+from model_runtime.checkpoints.card_file import assignments
+from model_runtime.checkpoints.checkpoint import LoadedModel
+from model_runtime.checkpoints.codec import TextCodec
+from model_runtime.checkpoints.model_card import FILE_NAME, ModelCard, Sampler
+from model_runtime.phantoms.template import TEMPLATE
+from model_runtime.prompts.prompt import PATTERN
 from model_runtime.training.architecture import build_image_processor
-from model_runtime.training.examples import CANVAS, TEMPLATE
-from model_runtime.vocabulary import END, FILLER
+from model_runtime.training.examples import CANVAS
+from model_runtime.training.vocabulary import END, FILLER
 
 SAMPLER = Sampler(steps=24, entropy_bound=0.1, t_min=0.1, t_max=0.6, confidence_threshold=0.01, stability_threshold=1)
 # One token at each step, in order, at one temperature: what else a sampler has does not apply.

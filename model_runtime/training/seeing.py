@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from model_runtime.findings import CHOICES
-from model_runtime.phantom import Phantom
+from model_runtime.phantoms.phantom import Phantom
 from model_runtime.training.examples import geometry_of, shown_by
 from model_runtime.training.optimization import Optimization
 from model_runtime.training.sight import Sight
@@ -23,20 +23,23 @@ _BATCH = 32
 _TELL_EVERY = 50  # steps
 
 
-def learn_to_see(sight: Sight, seconds: float, device: torch.device) -> None:
-    """Train the tower, its projection and `sight.look` for so long, on phantoms that are each seen once."""
+def learn_to_see(sight: Sight, seconds: float, looks: int, device: torch.device) -> int:
+    """Train the tower, its projection and `sight.look` on phantoms that are each seen once; how many steps it took.
+
+    It ends with whichever of `seconds` and `looks`, the steps, is used up first; the learning rate falls towards it.
+    """
     optimization = Optimization([sight], [sight.hidden()])
     started, step = time.perf_counter(), 0
     right: list[Tensor] = []
     losses: list[Tensor] = []
-    while (elapsed := time.perf_counter() - started) < seconds:
+    while (left := 1.0 - max((time.perf_counter() - started) / max(seconds, 1e-9), step / looks)) > 0:
         first = FIRST_SEED + step * _BATCH
         geometry, shown = (t.to(device) for t in _phantoms(range(first, first + _BATCH)))
         with torch.autocast(device.type, dtype=torch.bfloat16):
             named = sight.named(sight.look_at(geometry))
         loss = sight.look_loss(named, shown)
         loss.backward()  # type: ignore[no-untyped-call]
-        optimization.step(step, left=1.0 - elapsed / seconds)
+        optimization.step(step, left)
         losses.append(loss.detach())
         right.append(torch.stack([part.argmax(-1) == shown[:, k] for k, part in enumerate(named)]).float().mean(1))
         step += 1
@@ -44,9 +47,11 @@ def learn_to_see(sight: Sight, seconds: float, device: torch.device) -> None:
             by_finding = torch.stack(right).mean(0)
             names = " ".join(f"{name} {share:.2f}" for name, share in zip(CHOICES, by_finding.tolist(), strict=True))
             mean = torch.stack(losses).mean()
+            elapsed = time.perf_counter() - started
             sys.stdout.write(f"look {step}  {elapsed:.0f} s  loss {mean:.4f}  right {by_finding.mean():.3f}  {names}\n")
             sys.stdout.flush()
             right, losses = [], []
+    return step
 
 
 def _phantoms(seeds: range) -> tuple[Tensor, Tensor]:

@@ -14,9 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from model_runtime.outline import OUTLINE, PATTERN, closing_ids, outline_ids
-from model_runtime.phantom import Phantom
-from model_runtime.training.examples import TEMPLATE, Report, Teacher, geometry_of, shown_by
+from model_runtime.baseline.outline import OUTLINE, PATTERN, closing_ids, outline_ids
+from model_runtime.phantoms.phantom import Phantom
+from model_runtime.phantoms.template import TEMPLATE
+from model_runtime.training.examples import Report, Teacher, geometry_of, shown_by
 
 _STEP = 32  # lengths are multiples of it
 

@@ -1,7 +1,7 @@
 """Train the demo checkpoint's sibling, which writes from left to right: `python -m model_runtime.training.sibling`.
 
 Gemma 4 of the same size, from the same phantoms, reports and anchors in the same order, by the same optimiser: for as
-many `--steps` as the demo checkpoint's model card states, what differs between the two is the paradigm.
+many `--looks` and `--steps` as the demo checkpoint's model card states, what differs between the two is the paradigm.
 """
 
 from __future__ import annotations

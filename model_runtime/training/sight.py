@@ -11,7 +11,7 @@ from torch.nn import functional
 from transformers import DynamicCache
 
 from model_runtime.findings import CHOICES
-from model_runtime.painting import paint, unflatten
+from model_runtime.phantoms.painting import paint, unflatten
 from model_runtime.training.architecture import IMAGE_SIZE, PATCH, SOFT_TOKENS
 
 LOOK_WEIGHT = 0.3  # of naming the findings, beside words

@@ -11,7 +11,7 @@ from pydicom.uid import UID, DigitalXRayImageStorageForPresentation, ExplicitVRL
 
 from dicom_io.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, mint_uid
 from hl7.orders import Order
-from model_runtime.phantom import Phantom
+from model_runtime.phantoms.phantom import Phantom
 
 SIZE = 768  # rows and columns
 BITS = 12

@@ -9,7 +9,7 @@ import tiny_checkpoint
 import torch
 
 from model_runtime.canvas import Code, Section, Template
-from model_runtime.checkpoint import LoadedModel, load
+from model_runtime.checkpoints.checkpoint import LoadedModel, load
 
 torch.set_num_threads(1)  # threads that spin for each other take ten times as long on a busy machine
 

@@ -17,13 +17,13 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from model_runtime.adapter_card import FILE_NAME, AdapterCard
-from model_runtime.adapter_files import CONFIG, PREFIX, WEIGHTS
-from model_runtime.adapters import Adapters
-from model_runtime.checkpoint import LoadedModel, load
+from model_runtime.checkpoints.checkpoint import LoadedModel, load
 from model_runtime.errors import UnusableAdapter
-from model_runtime.lora import TARGETS, linear_layers, lora_layers
-from model_runtime.merging import merged
+from model_runtime.lora.adapter_card import FILE_NAME, AdapterCard
+from model_runtime.lora.adapter_files import CONFIG, PREFIX, WEIGHTS
+from model_runtime.lora.adapters import Adapters
+from model_runtime.lora.layers import TARGETS, linear_layers, lora_layers
+from model_runtime.lora.merging import merged
 from model_runtime.training.adapter import new_adapter, save_adapter
 
 ATTENTION_ONLY = r".*(encoder\.language_model|decoder)\.layers\.\d+\.self_attn\.(q|o)_proj"

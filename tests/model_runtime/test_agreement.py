@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from model_runtime.agreement import opposes, stated, strike
 from model_runtime.canvas import Code
+from model_runtime.contradictions.agreement import opposes, stated, strike
 from model_runtime.draft_text import Author, SectionText, Span, Struck
 
 MODEL, ANCHOR = Author.MODEL, Author.ANCHOR

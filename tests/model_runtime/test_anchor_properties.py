@@ -16,7 +16,7 @@ from model_runtime.canvas import SMALLEST_GAP, Anchor, Code, Section, Template
 from model_runtime.draft_text import Author, DraftText
 from model_runtime.drafter import Drafter
 from model_runtime.errors import AnchorDoesNotFit, AnchorRefused
-from model_runtime.prompt import PromptFacts
+from model_runtime.prompts.prompt import PromptFacts
 from model_runtime.redraft import Reach
 
 CANVAS = 160

@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from transformers import Gemma4Config, Gemma4ForConditionalGeneration
 from transformers.models.gemma4.image_processing_pil_gemma4 import Gemma4ImageProcessorPil
 
-from model_runtime import left_to_right, outline
 from model_runtime.autoregressive import AutoregressiveDrafter, Infill, write_sections
+from model_runtime.baseline import left_to_right, outline
+from model_runtime.baseline.splicing import splice
 from model_runtime.canvas import FREE, Anchor, Template, lay
-from model_runtime.checkpoint import LoadedModel, load
+from model_runtime.checkpoints.checkpoint import LoadedModel, load
 from model_runtime.draft_text import Author, DraftText, SectionText, Span
 from model_runtime.errors import AnchorDoesNotFit, AnchorMoved, AnchorRefused, UnusableCheckpoint
-from model_runtime.prompt import PromptFacts
-from model_runtime.splicing import splice
+from model_runtime.prompts.prompt import PromptFacts
 
 FACTS = PromptFacts("DX", "CHEST")
 ANCHORS = (
@@ -344,5 +344,5 @@ def test_a_phrase_takes_the_place_of_the_sentence_it_is_like(
 
 
 def test_splicing_loads_no_torch() -> None:
-    code = "import sys, model_runtime.splicing; sys.exit('torch' in sys.modules)"
+    code = "import sys, model_runtime.baseline.splicing; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -12,9 +12,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from model_runtime.checkpoint import LoadedModel, load
+from model_runtime.checkpoints.checkpoint import LoadedModel, load
+from model_runtime.checkpoints.model_card import ModelCard
 from model_runtime.errors import AnchorRefused, DraftingError, UnusableCheckpoint
-from model_runtime.model_card import ModelCard
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ def test_each_id_has_its_own_text_and_a_filler_none(loaded: LoadedModel) -> None
     assert loaded.codec.pieces(ids) == [" The", " lungs", "", "."]
 
 
-@pytest.mark.parametrize("module", ["canvas", "draft_text", "model_card", "errors", "assembly"])
+@pytest.mark.parametrize("module", ["canvas", "draft_text", "checkpoints.model_card", "errors", "assembly"])
 def test_the_words_that_others_import_load_no_torch(module: str) -> None:
     heavy = "{'torch', 'transformers', 'numpy'}"
     code = f"import sys, model_runtime.{module}; sys.exit(' '.join({heavy} & sys.modules.keys()) or 0)"

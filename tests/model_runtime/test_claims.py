@@ -2,12 +2,12 @@ from random import Random
 
 import pytest
 
-from model_runtime.claims import claims, contradictions, facts_of
+from model_runtime.contradictions.claims import claims, contradictions, facts_of
 from model_runtime.evaluation.scores import Scores
 from model_runtime.findings import CHOICES, Facts, is_positive
-from model_runtime.phantom import Phantom
-from model_runtime.training.anchoring import contrary
-from model_runtime.wording import FINDINGS, IMPRESSION, absence, every_sentence
+from model_runtime.phantoms.anchoring import contrary
+from model_runtime.phantoms.phantom import Phantom
+from model_runtime.phantoms.wording import FINDINGS, IMPRESSION, absence, every_sentence
 
 
 def test_the_lexicon_reads_the_facts_of_5000_reports():

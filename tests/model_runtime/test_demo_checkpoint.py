@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from model_runtime.canvas import Anchor
-from model_runtime.claims import facts_of
+from model_runtime.contradictions.claims import facts_of
 from model_runtime.draft_text import Author, DraftText
 from model_runtime.drafter import Drafter
-from model_runtime.phantom import Phantom
-from model_runtime.prompt import PromptFacts
-from model_runtime.training.examples import HELD_OUT, TEMPLATE
+from model_runtime.phantoms.phantom import HELD_OUT, Phantom
+from model_runtime.phantoms.template import TEMPLATE
+from model_runtime.prompts.prompt import PromptFacts
 
 DEMO = Path(__file__).parents[2] / "model_runtime" / "weights" / "demo"
 FACTS = PromptFacts("DX", "CHEST", "PA")

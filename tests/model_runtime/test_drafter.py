@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from model_runtime.canvas import Anchor, Template
-from model_runtime.checkpoint import LoadedModel, load
-from model_runtime.denoising_step import Clamp
+from model_runtime.checkpoints.checkpoint import LoadedModel, load
+from model_runtime.denoising.step import Clamp
 from model_runtime.draft_text import Author, DraftText
 from model_runtime.drafter import Drafter
 from model_runtime.errors import AnchorDoesNotFit, AnchorMoved, AnchorRefused
-from model_runtime.prompt import PromptFacts
+from model_runtime.prompts.prompt import PromptFacts
 
 FACTS = PromptFacts("DX", "CHEST")
 ANCHORS = (Anchor("FINDINGS", "No pleural effusion."), Anchor("IMPRESSION", "heart size is normal"))

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from model_runtime.canvas import FREE, Anchor, Layout, Template, lay
-from model_runtime.checkpoint import LoadedModel
+from model_runtime.checkpoints.checkpoint import LoadedModel
+from model_runtime.denoising.infill import Filled, Job, infill
+from model_runtime.denoising.stepping import SteppedModel, stepper_of
 from model_runtime.errors import DraftingError
 from model_runtime.gpu import fast_step
 from model_runtime.gpu.fast_step import FastStepper, accelerated
-from model_runtime.infill import Filled, Job, infill
-from model_runtime.prefix import Prefix, read
-from model_runtime.stepping import SteppedModel, stepper_of
+from model_runtime.prompts.prefix import Prefix, read
 
 ANCHORS = (Anchor("FINDINGS", "No pleural effusion or pneumothorax."), Anchor("IMPRESSION", "heart size is normal"))
 LONGEST = 200

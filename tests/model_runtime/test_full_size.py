@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from model_runtime.checkpoint import Architecture, load
-from model_runtime.prompt import IMAGE
+from model_runtime.checkpoints.checkpoint import Architecture, load
+from model_runtime.prompts.prompt import IMAGE
 
 DECODE = Path(__file__).parents[2] / "bench/decode.py"
 PARTS = ("load", "fast", "layers", "canvases", "logits", "sibling")

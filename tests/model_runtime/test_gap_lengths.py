@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from model_runtime.canvas import FREE, Anchor, Kind, Layout, Template, lay
-from model_runtime.checkpoint import LoadedModel
-from model_runtime.codec import TextCodec
+from model_runtime.checkpoints.checkpoint import LoadedModel
+from model_runtime.checkpoints.codec import TextCodec
+from model_runtime.denoising.gap_lengths import ROWS, best_layout, sizes
+from model_runtime.denoising.infill import Filled, Job, infill
 from model_runtime.errors import AnchorDoesNotFit, Cancelled
-from model_runtime.gap_lengths import ROWS, best_layout, sizes
-from model_runtime.infill import Filled, Job, infill
-from model_runtime.prefix import Prefix, read
+from model_runtime.prompts.prefix import Prefix, read
 
 ANCHORS = (Anchor("FINDINGS", "No pleural effusion."), Anchor("FINDINGS", "heart size"), Anchor("IMPRESSION", "nodule"))
 

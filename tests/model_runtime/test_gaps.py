@@ -7,7 +7,7 @@ import pytest
 from model_runtime.canvas import Code
 from model_runtime.draft_text import Author, SectionText, Span
 from model_runtime.evaluation.gaps import GapCase, GapScores, gap_case, token_f1
-from model_runtime.training.examples import HELD_OUT
+from model_runtime.phantoms.phantom import HELD_OUT
 
 CODE = Code("59776-5", "LN", "Findings")
 

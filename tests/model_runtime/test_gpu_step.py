@@ -15,13 +15,13 @@ import tiny_checkpoint
 import torch
 
 from model_runtime.canvas import FREE, Anchor, Template, lay
-from model_runtime.checkpoint import LoadedModel, load
+from model_runtime.checkpoints.checkpoint import LoadedModel, load
+from model_runtime.denoising.infill import Filled, Job, infill
+from model_runtime.denoising.stepping import PlainStepper, SteppedModel
 from model_runtime.gpu import attention, experts, norms, router, sampler
 from model_runtime.gpu.fast_step import FastStepper
 from model_runtime.gpu.hardware import unusable
-from model_runtime.infill import Filled, Job, infill
-from model_runtime.prefix import read
-from model_runtime.stepping import PlainStepper, SteppedModel
+from model_runtime.prompts.prefix import read
 
 
 @pytest.fixture(scope="module")

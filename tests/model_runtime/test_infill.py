@@ -17,14 +17,14 @@ from transformers.models.diffusion_gemma.generation_diffusion_gemma import (
     EntropyBoundSamplerConfig,
 )
 
-from model_runtime import prompt
 from model_runtime.canvas import FREE, Anchor, Layout, Template, lay
-from model_runtime.checkpoint import LoadedModel
-from model_runtime.denoising_step import Clamp, draw
+from model_runtime.checkpoints.checkpoint import LoadedModel
+from model_runtime.denoising.infill import Filled, Job, OnStep, infill
+from model_runtime.denoising.step import Clamp, draw
 from model_runtime.errors import AnchorMoved, Cancelled, DraftingError
-from model_runtime.infill import Filled, Job, OnStep, infill
-from model_runtime.prefix import Prefix, read
-from model_runtime.prompt import PromptFacts
+from model_runtime.prompts import prompt
+from model_runtime.prompts.prefix import Prefix, read
+from model_runtime.prompts.prompt import PromptFacts
 
 ANCHORS = (Anchor("FINDINGS", "No pleural effusion or pneumothorax."), Anchor("IMPRESSION", "heart size is normal"))
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from model_runtime.findings import CHOICES, Facts
-from model_runtime.painting import NUMBERS, flatten, paint, unflatten
-from model_runtime.phantom import Phantom, draw_geometry
-from model_runtime.wording import FINDINGS, IMPRESSION, every_sentence
+from model_runtime.phantoms.painting import NUMBERS, flatten, paint, unflatten
+from model_runtime.phantoms.phantom import Phantom, draw_geometry
+from model_runtime.phantoms.wording import FINDINGS, IMPRESSION, every_sentence
 
 
 def test_the_same_seed_gives_the_same_phantom_and_another_seed_another():

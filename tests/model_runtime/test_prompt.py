@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from model_runtime.phantom import Phantom
-from model_runtime.prompt import IMAGE, PromptFacts, encode, prompt_text
+from model_runtime.phantoms.phantom import Phantom
+from model_runtime.prompts.prompt import IMAGE, PromptFacts, encode, prompt_text
 from model_runtime.training.architecture import PATCH, POOL, SOFT_TOKENS, build_image_processor, build_model
 from model_runtime.training.sight import patches
 from model_runtime.training.step import prompt_masks
-from model_runtime.vocabulary import build_tokenizer
+from model_runtime.training.vocabulary import build_tokenizer
 
 FACTS = PromptFacts("DX", "CHEST", view="PA", indication="cough.")
 

@@ -10,17 +10,17 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from model_runtime.agreement import stated
 from model_runtime.canvas import FREE, Anchor, Code, Template, lay
-from model_runtime.checkpoint import LoadedModel
-from model_runtime.codec import TextCodec
+from model_runtime.checkpoints.checkpoint import LoadedModel
+from model_runtime.checkpoints.codec import TextCodec
+from model_runtime.contradictions.agreement import stated
 from model_runtime.draft_text import Author, DraftText, SectionText, Span
 from model_runtime.drafter import Drafter
 from model_runtime.drafting import Wish
 from model_runtime.errors import AnchorRefused, Cancelled
-from model_runtime.prefix import Prefix, read
-from model_runtime.prefix_shelf import PrefixShelf
-from model_runtime.prompt import PromptFacts
+from model_runtime.prompts.prefix import Prefix, read
+from model_runtime.prompts.prefix_shelf import PrefixShelf
+from model_runtime.prompts.prompt import PromptFacts
 from model_runtime.redraft import Kept, Reach, keep, needs, start_of
 
 FACTS = PromptFacts("DX", "CHEST")

@@ -13,9 +13,9 @@ from model_runtime.draft_text import DraftText
 from model_runtime.drafter import Drafter
 from model_runtime.errors import AnchorDoesNotFit
 from model_runtime.findings import Facts
-from model_runtime.phantom import Phantom
-from model_runtime.prompt import PromptFacts
-from model_runtime.training.examples import HELD_OUT, TEMPLATE
+from model_runtime.phantoms.phantom import HELD_OUT, Phantom
+from model_runtime.phantoms.template import TEMPLATE
+from model_runtime.prompts.prompt import PromptFacts
 
 DEMO = Path(__file__).parents[2] / "model_runtime" / "weights" / "demo"
 FACTS = PromptFacts("DX", "CHEST", "PA")

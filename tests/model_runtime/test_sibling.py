@@ -8,23 +8,24 @@ import numpy as np
 import pytest
 import torch
 
-from model_runtime import outline
 from model_runtime.autoregressive import AutoregressiveDrafter, Infill
+from model_runtime.baseline import outline
 from model_runtime.canvas import Anchor
-from model_runtime.checkpoint import LoadedModel
+from model_runtime.checkpoints.checkpoint import LoadedModel
+from model_runtime.checkpoints.model_card import ModelCard
 from model_runtime.draft_text import Author
 from model_runtime.evaluation.phantoms import Trial, evaluate
-from model_runtime.model_card import ModelCard
-from model_runtime.phantom import Phantom
-from model_runtime.prompt import PromptFacts
+from model_runtime.phantoms.phantom import HELD_OUT, Phantom
+from model_runtime.phantoms.template import TEMPLATE
+from model_runtime.prompts.prompt import PromptFacts
 from model_runtime.training.architecture import DENSE, build_model, build_sibling
 from model_runtime.training.course import Recipe, train
-from model_runtime.training.examples import CANVAS, HELD_OUT, TEMPLATE, Teacher
+from model_runtime.training.examples import CANVAS, Teacher
 from model_runtime.training.release import in_memory, sibling_card
 from model_runtime.training.sequences import lesson
 from model_runtime.training.sibling import SIBLING
 from model_runtime.training.sight import patches, softcapped
-from model_runtime.vocabulary import build_tokenizer
+from model_runtime.training.vocabulary import build_tokenizer
 
 SAID = (Anchor("FINDINGS", "Small left pleural effusion."), Anchor("IMPRESSION", "Compared 肺 with <eos>."))
 

@@ -4,19 +4,20 @@ import numpy as np
 import pytest
 import torch
 
-from model_runtime import checkpoint
 from model_runtime.canvas import FREE
+from model_runtime.checkpoints import checkpoint
 from model_runtime.evaluation.phantoms import Trial, evaluate
-from model_runtime.phantom import Phantom
-from model_runtime.prompt import PromptFacts, encode
+from model_runtime.phantoms.phantom import HELD_OUT, Phantom
+from model_runtime.phantoms.template import TEMPLATE
+from model_runtime.prompts.prompt import PromptFacts, encode
 from model_runtime.training import step
 from model_runtime.training.architecture import DENSE, build_image_processor, build_model
 from model_runtime.training.course import Recipe, train
 from model_runtime.training.demo import DEMO, lesson
-from model_runtime.training.examples import CANVAS, HELD_OUT, TEMPLATE, Teacher
+from model_runtime.training.examples import CANVAS, Teacher
 from model_runtime.training.sight import patches
 from model_runtime.training.step import corrupt, prompt_masks
-from model_runtime.vocabulary import build_tokenizer
+from model_runtime.training.vocabulary import build_tokenizer
 
 
 @pytest.fixture(scope="module")

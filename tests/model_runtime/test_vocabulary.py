@@ -3,9 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, GemmaTokenizer
 
-from model_runtime.dictation import PHRASES
-from model_runtime.vocabulary import FILLER, SIZE, build_tokenizer
-from model_runtime.wording import every_sentence
+from model_runtime.phantoms.dictation import PHRASES
+from model_runtime.phantoms.wording import every_sentence
+from model_runtime.training.vocabulary import FILLER, SIZE, build_tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from dicom_io import report_reading
 from hl7.oru import read as read_oru
-from model_runtime.checkpoint import load
+from model_runtime.checkpoints.checkpoint import load
 from model_runtime.errors import UnusableAdapter
 from model_runtime.training.adapter import new_adapter, save_adapter
 from radplug import pipeline, show

@@ -89,7 +89,7 @@ def test_the_document_lists_them_and_each_is_in_a_file_of_its_name() -> None:
 
 
 def test_the_chest_radiographs_layout_is_the_one_that_the_demo_model_was_trained_on() -> None:
-    from model_runtime.training.examples import TEMPLATE
+    from model_runtime.phantoms.template import TEMPLATE
 
     (ours,) = [file.template for file in OURS if file.template.name == TEMPLATE.name]
     assert [(s.name, s.heading, s.tokens) for s in ours.sections] == [

@@ -20,10 +20,10 @@ from transformers import (
 )
 from transformers.models.gemma4.image_processing_pil_gemma4 import Gemma4ImageProcessorPil
 
-from model_runtime import model_card
-from model_runtime.codec import TextCodec
+from model_runtime.checkpoints import model_card
+from model_runtime.checkpoints.codec import TextCodec
+from model_runtime.checkpoints.model_card import ModelCard
 from model_runtime.errors import DraftingError, UnusableCheckpoint
-from model_runtime.model_card import ModelCard
 
 Device = Literal["auto", "cpu", "cuda"]
 Architecture = Literal["diffusion_gemma", "gemma4"]  # as config.json names them

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from model_runtime.canvas import Anchor, Kind, Layout
-from model_runtime.checkpoint import LoadedModel
+from model_runtime.checkpoints.checkpoint import LoadedModel
+from model_runtime.denoising.likelihood import Phrase, bounded, token_likelihoods
 from model_runtime.draft_text import Conflict
-from model_runtime.likelihood import Phrase, bounded, token_likelihoods
-from model_runtime.prefix import Prefix
+from model_runtime.prompts.prefix import Prefix
 
 LIMIT = 0.03  # a phrase that is less probable is a conflict
 _FAMILIAR = -5.5  # nats, of the median token: below, the model does not know the words

@@ -19,11 +19,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from model_runtime import adapter_card
-from model_runtime.adapter_card import AdapterCard
-from model_runtime.checkpoint import LoadedModel, fingerprint
+from model_runtime.checkpoints.checkpoint import LoadedModel, fingerprint
 from model_runtime.errors import UnusableAdapter
-from model_runtime.lora import base_modules, linear_layers, sharing
+from model_runtime.lora import adapter_card
+from model_runtime.lora.adapter_card import AdapterCard
+from model_runtime.lora.layers import base_modules, linear_layers, sharing
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PREFIX = "base_model.model."  # PeftModel's, before the name of a module

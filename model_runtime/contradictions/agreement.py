@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from model_runtime.assembly import SENTENCE_END
-from model_runtime.claims import claims
+from model_runtime.contradictions.claims import claims
 from model_runtime.draft_text import Author, SectionText, Span, Struck
 
 Stated = dict[str, set[str]]  # findings that phrases speak of, and the values that they give them

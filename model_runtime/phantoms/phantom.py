@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_runtime.findings import CHOICES, SIDES, Facts
-from model_runtime.painting import ABSENT, Geometry, Lung, flatten, paint, unflatten
-from model_runtime.wording import compose
+from model_runtime.phantoms.painting import ABSENT, Geometry, Lung, flatten, paint, unflatten
+from model_runtime.phantoms.wording import compose
 
+HELD_OUT = 1_000_000_000  # phantoms from this seed on are never trained on
 # How often each finding has each of its values, in the order of CHOICES; far above any clinic's, to learn from.
 _PREVALENCE: dict[str, tuple[float, ...]] = {
     "effusion": (0.68, 0.18, 0.14),

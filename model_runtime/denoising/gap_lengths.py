@@ -14,10 +14,10 @@ from statistics import fmean
 from threading import Event
 
 from model_runtime.canvas import FREE, Anchor, Layout, Template, lay
-from model_runtime.checkpoint import LoadedModel
+from model_runtime.checkpoints.checkpoint import LoadedModel
+from model_runtime.denoising.infill import Filled, Job, infill
 from model_runtime.errors import DraftingError
-from model_runtime.infill import Filled, Job, infill
-from model_runtime.prefix import Prefix
+from model_runtime.prompts.prefix import Prefix
 
 ROWS = 8  # sizes that are tried
 _SHRINKING = 0.7  # each size to the one before

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from model_runtime import adapter_files
-from model_runtime.checkpoint import LoadedModel
-from model_runtime.lora import linear_layers, lora_layers
+from model_runtime.checkpoints.checkpoint import LoadedModel
+from model_runtime.lora import adapter_files
+from model_runtime.lora.layers import linear_layers, lora_layers
 
 
 def merged(loaded: LoadedModel, directory: Path) -> LoadedModel:

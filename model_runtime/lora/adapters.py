@@ -16,11 +16,11 @@ from pathlib import Path
 
 import torch
 
-from model_runtime import adapter_files
-from model_runtime.adapter_card import AdapterCard
-from model_runtime.checkpoint import LoadedModel
+from model_runtime.checkpoints.checkpoint import LoadedModel
 from model_runtime.errors import UnusableAdapter
-from model_runtime.lora import inject, lora_layers
+from model_runtime.lora import adapter_files
+from model_runtime.lora.adapter_card import AdapterCard
+from model_runtime.lora.layers import inject, lora_layers
 
 
 @dataclass(frozen=True, slots=True)

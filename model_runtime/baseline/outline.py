@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from model_runtime import prompt
 from model_runtime.canvas import Anchor, Encode, Template
-from model_runtime.checkpoint import LoadedModel
-from model_runtime.prompt import PromptFacts
+from model_runtime.checkpoints.checkpoint import LoadedModel
+from model_runtime.prompts import prompt
+from model_runtime.prompts.prompt import PromptFacts
 
 OUTLINE = "{outline}"  # in a pattern; images and facts stand before it
 PATTERN = f"<bos><|turn>user\n{{images}}{{facts}}\nWrite the report.{OUTLINE}<turn|>\n<|turn>model\n"

@@ -9,14 +9,14 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from model_runtime.checkpoint import LoadedModel
-from model_runtime.denoising_step import Clamp, accept, guess, look
-from model_runtime.prefix import Prefix, PrefixRows
+from model_runtime.checkpoints.checkpoint import LoadedModel
+from model_runtime.denoising.step import Clamp, accept, guess, look
+from model_runtime.prompts.prefix import Prefix, PrefixRows
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a step thought of each row, on the CPU; see denoising_step.Guess."""
+    """What a step thought of each row, on the CPU; see denoising.step.Guess."""
 
     likeliest: Tensor  # (rows, canvas length)
     confidence: Tensor  # (rows, canvas length)
@@ -29,7 +29,7 @@ class Steps(Protocol):
     def step(self, temperature: Tensor, chance: Tensor, noise: Tensor) -> Callable[[], Seen]:
         """Begin a step of every row; the call that comes back waits for its end, and is made before the next `step`.
 
-        All are on the CPU: `temperature` (rows,), `chance` and `noise` (rows, canvas length); see denoising_step.
+        All are on the CPU: `temperature` (rows,), `chance` and `noise` (rows, canvas length); see denoising.step.
         """
         ...
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from model_runtime.canvas import Piece
-from model_runtime.checkpoint import LoadedModel
-from model_runtime.prefix import Prefix
-from model_runtime.stepping import stepper_of
+from model_runtime.checkpoints.checkpoint import LoadedModel
+from model_runtime.denoising.stepping import stepper_of
+from model_runtime.prompts.prefix import Prefix
 
 
 @dataclass(frozen=True, slots=True)

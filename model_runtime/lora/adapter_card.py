@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model_runtime.card_file import assignments, read_card, text
+from model_runtime.checkpoints.card_file import assignments, read_card, text
 from model_runtime.errors import UnusableAdapter
 
 FILE_NAME = "adapter_card.toml"

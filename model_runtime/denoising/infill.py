@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from model_runtime.canvas import FREE, Layout
-from model_runtime.checkpoint import LoadedModel
+from model_runtime.checkpoints.checkpoint import LoadedModel
+from model_runtime.denoising.stepping import stepper_of
 from model_runtime.errors import AnchorMoved, Cancelled, DraftingError
-from model_runtime.prefix import Prefix
-from model_runtime.stepping import stepper_of
+from model_runtime.prompts.prefix import Prefix
 
 OnStep = Callable[[int, int, list[int]], None]  # a job's index, its step from 1 on, its canvas
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model_runtime.card_file import read_card, text
+from model_runtime.checkpoints.card_file import read_card, text
 from model_runtime.errors import UnusableCheckpoint
 
 FILE_NAME = "model_card.toml"

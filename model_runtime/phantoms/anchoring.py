@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from model_runtime.dictation import PHRASES
 from model_runtime.findings import CHOICES, Facts, is_positive
-from model_runtime.wording import FINDINGS, IMPRESSION, Sentence, absence, compose
+from model_runtime.phantoms.dictation import PHRASES
+from model_runtime.phantoms.wording import FINDINGS, IMPRESSION, Sentence, absence, compose
 
 _HOW_MANY = ((0, 1, 2, 3, 4), (40, 30, 16, 9, 5))  # anchors in a report, and weights
 _CONTRARY = 0.1  # of reports follow an anchor that the image contradicts

@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.distributions import Categorical
 
 from model_runtime.canvas import FREE
-from model_runtime.checkpoint import LoadedModel
-from model_runtime.prefix import PrefixRows
+from model_runtime.checkpoints.checkpoint import LoadedModel
+from model_runtime.prompts.prefix import PrefixRows
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from model_runtime.prefix import Prefix
-from model_runtime.prompt import PromptFacts
+from model_runtime.prompts.prefix import Prefix
+from model_runtime.prompts.prompt import PromptFacts
 
 
 def key_of(images: Sequence[NDArray[np.uint8]], facts: PromptFacts, adapter: str | None) -> str:

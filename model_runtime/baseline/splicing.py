@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from model_runtime.canvas import Anchor
-from model_runtime.claims import claims
+from model_runtime.contradictions.claims import claims
 from model_runtime.draft_text import Author, SectionText, Span
 from model_runtime.errors import AnchorMoved
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from transformers import PreTrainedTokenizerBase
 
+from model_runtime.checkpoints.model_card import ModelCard
 from model_runtime.errors import AnchorRefused, UnusableCheckpoint
-from model_runtime.model_card import ModelCard
 
 # A lone byte token is no character (it decodes to U+FFFD), an unused one has no meaning, and of control characters a
 # report carries the line feed alone.

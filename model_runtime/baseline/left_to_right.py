@@ -17,7 +17,7 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from model_runtime.assembly import SENTENCE_END, Token
 from model_runtime.canvas import FREE, Kind, Layout
-from model_runtime.checkpoint import LoadedModel
+from model_runtime.checkpoints.checkpoint import LoadedModel
 from model_runtime.errors import AnchorMoved
 
 

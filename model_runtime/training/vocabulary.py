@@ -11,9 +11,9 @@ from typing import Any
 from tokenizers import Tokenizer, models, trainers
 from transformers.models.gemma.tokenization_gemma import GemmaTokenizer
 
-from model_runtime.dictation import INDICATIONS, PHRASES
-from model_runtime.prompt import IMAGE, IMAGE_END, IMAGE_START, PATTERN, PromptFacts, prompt_text
-from model_runtime.wording import FINDINGS, IMPRESSION, every_sentence
+from model_runtime.phantoms.dictation import INDICATIONS, PHRASES
+from model_runtime.phantoms.wording import FINDINGS, IMPRESSION, every_sentence
+from model_runtime.prompts.prompt import IMAGE, IMAGE_END, IMAGE_START, PATTERN, PromptFacts, prompt_text
 
 SIZE = 1536
 END = "<eos>"  # fills the canvas behind the report

@@ -1,0 +1,1 @@
+"""Writing from left to right, which denoising is compared with; the door to it is `autoregressive`."""

@@ -1,0 +1,1 @@
+"""LoRA adapters: read, proven to fit the weights, attached side by side, or merged."""
