@@ -53,6 +53,7 @@ class ModelIdentity:
     transformers: str  # library versions
     torch: str
     device: str
+    rows: int = 1  # of a denoising step, at least; on a GPU, rounding depends on it
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,9 +79,10 @@ class Drafter:
         nothing = np.zeros((256, 256, 3), dtype=np.uint8)
         self.draft([nothing], Template("warm-up", _REPORT, (slot,)), (), PromptFacts("", ""), seed=0)
 
-    def identity(self, seed: int, adapter: str | None = None) -> ModelIdentity:
-        """Who drafts with this seed. Raises UnusableAdapter where no such adapter is attached."""
-        return identity_of(self._loaded, seed, self._adapters.fingerprint(adapter))
+    def identity(self, seed: int, adapter: str | None = None, *, alone: bool = False) -> ModelIdentity:
+        """Who drafts with this seed, or, `alone`, redrafts. Raises UnusableAdapter where no such adapter is attached."""
+        rows = 1 if alone else self._batch
+        return identity_of(self._loaded, seed, self._adapters.fingerprint(adapter), rows=rows)
 
     def prepare(self, images: Sequence[NDArray[np.uint8]], facts: PromptFacts, *, adapter: str | None = None) -> None:
         """Read the images and the order now, so that drafts of them cost denoising steps only.
@@ -167,10 +168,10 @@ class Drafter:
         self, wishes: Mapping[int, Wish], frames: Frames | None
     ) -> dict[int, DraftText | DraftingError | ValueError]:
         """Wishes for one adapter, no more than `batch`."""
-        begun = {number: self._begun(wish) for number, wish in wishes.items()}
+        alone = len(wishes) == 1 and all(wish.present is not None for wish in wishes.values())
+        begun = {number: self._begun(wish, alone=alone) for number, wish in wishes.items()}
         draftings = {number: one for number, one in begun.items() if isinstance(one, Drafting)}
         refused = {number: one for number, one in begun.items() if not isinstance(one, Drafting)}
-        alone = len(wishes) == 1 and all(wish.present is not None for wish in wishes.values())
         return refused | draft_together(self._loaded, draftings, frames, size=1 if alone else self._batch)
 
     def _only(self, wish: Wish, on_frame: OnFrame | None, frame_seconds: float) -> DraftText:
@@ -179,10 +180,10 @@ class Drafter:
             raise result
         return result
 
-    def _begun(self, wish: Wish) -> Drafting | DraftingError | ValueError:
+    def _begun(self, wish: Wish, *, alone: bool) -> Drafting | DraftingError | ValueError:
         try:
             prefix = self._prefix(wish.images, wish.facts, wish.adapter)
-            return Drafting(self._loaded, wish, prefix, self.identity(wish.seed, wish.adapter))
+            return Drafting(self._loaded, wish, prefix, self.identity(wish.seed, wish.adapter, alone=alone))
         except (DraftingError, ValueError) as error:
             return error
 

@@ -151,7 +151,8 @@ class Documents:
                 f"Draft report text; model sha256:{model.fingerprint}; "
                 f"adapter {f'sha256:{model.adapter}' if model.adapter else 'none'}; seed {model.seed}; "
                 f"{', '.join(f'{name} {value}' for name, value in asdict(model.sampler).items())}; "
-                f"transformers {model.transformers}; torch {model.torch}; {model.device}; template {draft.template}"
+                f"transformers {model.transformers}; torch {model.torch}; {model.device}; rows {model.rows}; "
+                f"template {draft.template}"
             ),
         )
 
