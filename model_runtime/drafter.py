@@ -80,7 +80,7 @@ class Drafter:
         self.draft([nothing], Template("warm-up", _REPORT, (slot,)), (), PromptFacts("", ""), seed=0)
 
     def identity(self, seed: int, adapter: str | None = None, *, alone: bool = False) -> ModelIdentity:
-        """Who drafts with this seed, or, `alone`, redrafts. Raises UnusableAdapter where no such adapter is attached."""
+        """Who drafts with this seed; `alone`: who redrafts. Raises UnusableAdapter where no such adapter is known."""
         rows = 1 if alone else self._batch
         return identity_of(self._loaded, seed, self._adapters.fingerprint(adapter), rows=rows)
 
