@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -26,10 +27,10 @@ class SyntheticStudy:
 
 
 def write(folder: Path, seed: int, at: datetime, views: int = 1) -> SyntheticStudy:
-    """Digital X-ray images of phantom `seed`, taken at `at`, under new UIDs."""
+    """Digital X-ray images of phantom `seed`, taken at `at`, under new UIDs and a new accession number."""
     folder.mkdir(parents=True, exist_ok=True)
     study_uid, series_uid = mint_uid(), mint_uid()
-    accession = f"DEMO{at:%y%m%d%H%M%S}"
+    accession = f"DEMO{secrets.token_hex(6).upper()}"
     files = []
     for number in range(1, views + 1):
         data_set = _image(Phantom.of(seed + number - 1), at)

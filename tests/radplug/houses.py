@@ -32,9 +32,8 @@ def house_at(root: Path, checkpoint: Path, *, model: dict[str, Any] | None = Non
 
 
 def send_study(house: House, folder: Path, phantom: int = 1_000_000_001) -> Case:
-    """A phantom's study, received and closed; studies of different phantoms have different accession numbers."""
-    at = datetime.now(UTC) - timedelta(minutes=phantom % 1000)
-    (file,) = synthetic_study.write(folder, phantom, at).files
+    """A phantom's study, received and closed."""
+    (file,) = synthetic_study.write(folder, phantom, datetime.now(UTC)).files
     return receive_file(house, file)
 
 

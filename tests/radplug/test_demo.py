@@ -49,6 +49,13 @@ def test_the_demo_ends_with_a_draft_that_came_back_and_passed_its_checks(tmp_pat
     assert all(Path(file).is_file() for file in [told["files"]["sr"], told["files"]["oru"], *told["files"]["images"]])
 
 
+def test_studies_of_one_moment_have_accession_numbers_of_their_own(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    first, second = (write(tmp_path / name, 1_000_000_042, now) for name in ("first", "second"))
+    assert dcmread(first.files[0]).AccessionNumber == first.order.accession_number
+    assert first.order.accession_number != second.order.accession_number
+
+
 def test_ones_own_study_with_ones_own_anchors(tmp_path: Path) -> None:
     study = tmp_path / "mine"
     made = write(study, 1_000_000_042, datetime.now(UTC))
