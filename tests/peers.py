@@ -20,12 +20,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(what: Callable[[], object], seconds: float, about: str) -> None:
-    """Poll until `what` is true; fail with `about` when it is not so in time."""
+def wait_until(what: Callable[[], object], seconds: float, about: str | Callable[[], str]) -> None:
+    """Poll until `what` is true; fail with `about` (as it is told then) when it is not so in time."""
     deadline = time.monotonic() + seconds
     while not what():
         if time.monotonic() > deadline:
-            pytest.fail(f"not within {seconds:g} s: {about}")
+            pytest.fail(f"not within {seconds:g} s: {about() if callable(about) else about}")
         time.sleep(0.02)
 
 

@@ -51,7 +51,7 @@ class Hospital:
             case = self.case(study)
             return case is not None and (case.state, case.version) == (state, version)
 
-        wait_until(there, seconds, f"case {state} with draft {version}; it is {self.case(study)}")
+        wait_until(there, seconds, lambda: f"case {state} with draft {version}; it is {self.case(study)}")
         case = self.case(study)
         assert case is not None
         return case
