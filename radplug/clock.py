@@ -40,9 +40,10 @@ def tick(house: House, doorbell: Doorbell) -> None:
     now = house.now()
     for case_id in house.drafting.due_to_close(now):
         pipeline.close(house, case_id)
-    for due in house.drafting.due_to_draft(house.now()):
+    now = house.now()  # what was just closed is due
+    for due in house.drafting.due_to_draft(now):
         doorbell.draft(due.case_id, awaited=due.awaited)
-        house.drafting.ring_again_at(due.case_id, house.now() + RING_AGAIN)
+        house.drafting.ring_again_at(due.case_id, now, now + RING_AGAIN)
     for case_id in house.delivering.due(now):
         doorbell.deliver(case_id)
         house.delivering.ring_again_at(case_id, now, now + RING_AGAIN)

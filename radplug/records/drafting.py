@@ -54,12 +54,14 @@ class Drafting:
         with self._database.reading() as connection:
             return [Due(row.id, row.awaited) for row in connection.execute(due.order_by(cases.c.ring_at))]
 
-    def ring_again_at(self, case_id: str, at: datetime) -> None:
-        """Note that the doorbell was rung for a complete case; the clock looks again at `at`."""
+    def ring_again_at(self, case_id: str, now: datetime, at: datetime) -> None:
+        """Note that the doorbell was rung for a complete case that was due at `now`; the clock looks again at `at`.
+
+        A worker may have been faster than this note: what it has noted since stands.
+        """
+        due = (cases.c.id == case_id, cases.c.state == CaseState.COMPLETE, cases.c.ring_at <= now)
         with self._database.writing() as connection:
-            connection.execute(
-                sa.update(cases).where(cases.c.id == case_id, cases.c.state == CaseState.COMPLETE).values(ring_at=at)
-            )
+            connection.execute(sa.update(cases).where(*due).values(ring_at=at))
 
     def ring_all_again(self, now: datetime) -> None:
         """The queue may have forgotten everything: ring for every complete case that nobody is drafting."""

@@ -112,6 +112,24 @@ def test_the_clock_rings_once_and_again_only_if_nobody_comes(house: House, at: o
     assert len(bell.drafts) == 2
 
 
+def test_a_worker_that_fails_faster_than_the_clock_notes_its_ringing_is_followed_by_another(
+    house: House, at: object
+) -> None:
+    again = START + timedelta(seconds=15)
+
+    class Door(Bell):
+        def draft(self, case_id: str, *, awaited: bool) -> None:
+            lease = house.drafting.lease(case_id, "quick", house.now(), house.now() + timedelta(seconds=5))
+            assert lease
+            house.drafting.release(lease, again, "something went wrong")
+
+    receive(house, image())
+    at(10)
+    clock.tick(house, Door())
+    (due,) = house.drafting.due_to_draft(again)
+    assert house.viewing.case(due.case_id).attempts == 1
+
+
 def test_while_the_queue_is_away_nothing_is_forgotten(house: House, at: object) -> None:
     bell = Bell()
     bell.broken = True
