@@ -18,6 +18,7 @@ from radplug.wiring import House
 
 DRAFT, DELIVERY, INTERACTIVE = "draft", "delivery", "interactive"
 LONGEST_JOB = 4 * 3600  # seconds; a message unacknowledged for longer is delivered again
+BROKER_SECONDS = 3  # a broker that does not answer for so long is away
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +41,8 @@ def make_app(broker_url: str) -> Celery:
             # kombu's defaults look for unacknowledged messages only every 100 s
             "unacked_restore_interval": 1,
             "unacked_restore_throttle": 1,
-            "socket_connect_timeout": 3,
+            "socket_connect_timeout": BROKER_SECONDS,
+            "socket_timeout": BROKER_SECONDS,  # else the clock would stand still with a broker that hangs
             "queue_order_strategy": "priority",  # in the order in which a worker names its queues
         },
     )

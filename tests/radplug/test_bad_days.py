@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import redis
 import sqlalchemy as sa
 import tiny_checkpoint
 from peers import free_port, tool, wait_until
@@ -17,9 +18,11 @@ from sites import hospital
 
 from radplug.acceptance.returned import ReturnedSr
 from radplug.acceptance.simulated_pacs import SimulatedPacs
+from radplug.clock import BellBroken
 from radplug.domain import CaseState, DeliveryState
 from radplug.embedded_redis import EmbeddedRedis
 from radplug.records.schema import cases, instances
+from radplug.worker import CeleryDoorbell
 
 SLOW = 400  # denoising steps: seconds of work for the model
 
@@ -131,7 +134,7 @@ def test_a_refused_document_becomes_a_dead_letter_that_can_be_resent(tmp_path: P
 
 
 def test_with_a_redis_of_the_site_stopping_is_clean_and_nothing_is_forgotten(tmp_path: Path, quick_model: Path) -> None:
-    with EmbeddedRedis() as redis, hospital(tmp_path, quick_model, f'[broker]\nurl = "{redis.url}"') as site:
+    with EmbeddedRedis() as broker, hospital(tmp_path, quick_model, f'[broker]\nurl = "{broker.url}"') as site:
         study = site.study("stopped")
         site.send(*study.files)
         assert site.running.stop() == 0
@@ -139,3 +142,12 @@ def test_with_a_redis_of_the_site_stopping_is_clean_and_nothing_is_forgotten(tmp
         with site.running:
             site.wait_for(study, CaseState.DELIVERED, 1)
         assert len(site.pacs.received) == 1
+
+
+def test_a_redis_that_hangs_does_not_hold_the_clock() -> None:
+    with EmbeddedRedis() as broker, redis.Redis.from_url(broker.url) as client:
+        bell = CeleryDoorbell(broker.url)
+        bell.draft("one", awaited=False)
+        client.client_pause(20_000)  # it takes what it is sent, and answers nobody
+        with pytest.raises(BellBroken):
+            bell.draft("other", awaited=False)
