@@ -26,14 +26,14 @@ class SyntheticStudy:
     order: Order
 
 
-def write(folder: Path, seed: int, at: datetime, views: int = 1) -> SyntheticStudy:
-    """Digital X-ray images of phantom `seed`, taken at `at`, under new UIDs and a new accession number."""
+def write(folder: Path, seed: int, at: datetime, views: int = 1, size: int = SIZE) -> SyntheticStudy:
+    """Square digital X-ray images of phantom `seed`, taken at `at`, under new UIDs and a new accession number."""
     folder.mkdir(parents=True, exist_ok=True)
     study_uid, series_uid = mint_uid(), mint_uid()
     accession = f"DEMO{secrets.token_hex(6).upper()}"
     files = []
     for number in range(1, views + 1):
-        data_set = _image(Phantom.of(seed + number - 1), at)
+        data_set = _image(Phantom.of(seed + number - 1), at, size)
         data_set.StudyInstanceUID, data_set.SeriesInstanceUID = study_uid, series_uid
         data_set.SOPInstanceUID = data_set.file_meta.MediaStorageSOPInstanceUID = UID(mint_uid())
         data_set.AccessionNumber = accession
@@ -52,7 +52,7 @@ def write(folder: Path, seed: int, at: datetime, views: int = 1) -> SyntheticStu
     return SyntheticStudy(tuple(files), study_uid, order)
 
 
-def _image(phantom: Phantom, at: datetime) -> Dataset:
+def _image(phantom: Phantom, at: datetime, size: int) -> Dataset:
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -74,11 +74,11 @@ def _image(phantom: Phantom, at: datetime) -> Dataset:
     d.Manufacturer, d.ManufacturerModelName = "radplug", "phantom"
     d.ImageType = ["DERIVED", "PRIMARY"]
     d.BurnedInAnnotation = "NO"
-    d.Rows = d.Columns = SIZE
+    d.Rows = d.Columns = size
     d.SamplesPerPixel, d.PhotometricInterpretation = 1, "MONOCHROME2"
     d.BitsAllocated, d.BitsStored, d.HighBit, d.PixelRepresentation = 16, BITS, BITS - 1, 0
     d.RescaleIntercept, d.RescaleSlope, d.RescaleType = 0, 1, "US"
     d.PresentationLUTShape = "IDENTITY"
     d.WindowCenter, d.WindowWidth = 2 ** (BITS - 1), 2**BITS
-    d.PixelData = phantom.image(SIZE, BITS).tobytes()
+    d.PixelData = phantom.image(size, BITS).tobytes()
     return d

@@ -14,6 +14,8 @@ from radplug.domain import Case
 from radplug.settings import Settings
 from radplug.wiring import House
 
+SIZE = 128  # rows and columns of an image: enough for all but the eye, and painted and encoded at once
+
 
 def house_at(root: Path, checkpoint: Path, *, model: dict[str, Any] | None = None, **settings: Any) -> House:
     """A house whose database is made."""
@@ -33,7 +35,7 @@ def house_at(root: Path, checkpoint: Path, *, model: dict[str, Any] | None = Non
 
 def send_study(house: House, folder: Path, phantom: int = 1_000_000_001) -> Case:
     """A phantom's study, received and closed."""
-    (file,) = synthetic_study.write(folder, phantom, datetime.now(UTC)).files
+    (file,) = synthetic_study.write(folder, phantom, datetime.now(UTC), size=SIZE).files
     return receive_file(house, file)
 
 

@@ -29,7 +29,7 @@ from radplug.records.schema import cases
 from radplug.wiring import House
 from radplug.worker import CeleryDoorbell
 
-SLOW = 120  # denoising steps: long enough for what happens meanwhile
+SLOW = 60  # denoising steps: long enough for what happens meanwhile
 
 
 def three(house: House, folder: Path) -> list[Case]:
@@ -244,9 +244,9 @@ def owners(house: House, of: Sequence[Case]) -> set[str]:
 def test_who_waits_at_a_screen_goes_before_all_that_waited_longer(site: Site, tmp_path: Path) -> None:
     house, bell = site.house, site.bell
     present = send_study(house, tmp_path / "present", 1_000_000_010)
-    bell.draft(present.id, awaited=False)
-    wait_until(lambda: owners(house, [present]), 60, "the worker is busy")
     waiting, awaited = three(house, tmp_path), send_study(house, tmp_path / "awaited", 1_000_000_011)
+    bell.draft(present.id, awaited=True)  # else the worker would take waiting ones along
+    wait_until(lambda: owners(house, [present]), 60, "the worker is busy")
     for case in waiting:
         bell.draft(case.id, awaited=False)
     bell.draft(awaited.id, awaited=True)
