@@ -177,6 +177,17 @@ def test_a_batch_that_fails_as_a_whole_is_given_back_and_tried_again_one_by_one(
     assert batches(mended, *waiting) == [1, 1, 1]
 
 
+def test_a_case_that_is_tried_again_takes_nobody_along(build: Callable[..., House], tmp_path: Path) -> None:
+    house = build()
+    tried, *untried = three(house, tmp_path)
+    lease = house.drafting.lease(tried.id, "other", house.now(), house.now() + timedelta(seconds=5))
+    assert lease
+    house.drafting.release(lease, house.now(), "something went wrong")
+    pipeline.draft(house, tried.id, "worker")
+    assert batches(house, tried) == [1]
+    assert state_of(house, *untried) == [CaseState.COMPLETE, CaseState.COMPLETE]
+
+
 def test_leases_are_extended_side_by_side_until_given_back(house: House, quiet: list[Case]) -> None:
     length = timedelta(seconds=0.2)
     del house.__dict__["now"]
