@@ -24,7 +24,7 @@ from radplug.embedded_redis import EmbeddedRedis
 from radplug.records.schema import cases, instances
 from radplug.worker import CeleryDoorbell
 
-SLOW = 100  # denoising steps: long enough to be killed in the middle
+SLOW = 400  # denoising steps: long enough to be killed in the middle
 
 
 @pytest.fixture(scope="module")
