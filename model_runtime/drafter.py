@@ -20,7 +20,7 @@ from model_runtime.canvas import Anchor, Code, Section, Template
 from model_runtime.checkpoints import checkpoint
 from model_runtime.checkpoints.checkpoint import Device, LoadedModel
 from model_runtime.checkpoints.model_card import ModelCard
-from model_runtime.denoising.stepping import stepper_of
+from model_runtime.denoising.stepping import most_together, stepper_of
 from model_runtime.draft_text import DraftText, ModelIdentity
 from model_runtime.drafting import Drafting, Wish
 from model_runtime.errors import DraftingError, UnusableAdapter
@@ -44,11 +44,11 @@ class Drafter:
     def __init__(self, loaded: LoadedModel, *, batch: int = 1, shelf_bytes: int = 4 * _GIB) -> None:
         """How many cases are drafted at a time, at most, and how much memory read prompts may take; see PrefixShelf.
 
-        On a GPU every draft is computed as one of `batch`, alone or not, so that it does not depend on who shares it.
-        A redraft of one case is not: it is computed alone, and sooner done.
+        On a GPU every draft is computed as one of `batch`, alone or not, so that it does not depend on who shares it;
+        where that GPU is left to plain steps, one at a time. A redraft of one case is computed alone, and sooner done.
         """
         self._loaded = loaded
-        self._batch = batch
+        self._batch = most_together(loaded, batch)
         self._adapters = Adapters(loaded)
         self._shelf = PrefixShelf(shelf_bytes)
 

@@ -79,6 +79,11 @@ def stepper_of(loaded: LoadedModel) -> Stepper:
     return loaded.stepper if isinstance(loaded, SteppedModel) else PlainStepper()
 
 
+def most_together(loaded: LoadedModel, batch: int) -> int:
+    """How many rows of `batch` can share steps and not depend on each other: plain steps on a GPU do not promise it."""
+    return batch if loaded.device.type == "cpu" or isinstance(loaded, SteppedModel) else 1
+
+
 class PlainStepper:
     """Runs anywhere, on whatever device the model is."""
 

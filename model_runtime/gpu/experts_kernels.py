@@ -1,9 +1,8 @@
 """Experts for few tokens and many experts: each weight is read from memory once for each tile of tokens.
 
-Where an expert has few tokens, the weight tile is the first operand of the product (out^T = W x^T): a tensor core takes
-64 weight rows at a time, and the tokens are its narrow side. Where it has many, they come first. Four launches, none
-waits for the host: pairs of token and expert are sorted by expert, gate and up, down, and the sum over a token's
-experts, which is left to the caller.
+The weight tile is the first operand of the product (out^T = W x^T): a tensor core takes 64 weight rows at a time, and
+the few tokens that one expert has are its narrow side. Four launches, none waits for the host: pairs of token and
+expert are sorted by expert, gate and up, down, and the sum over a token's experts, which is left to the caller.
 """
 
 from __future__ import annotations
@@ -16,6 +15,8 @@ import triton.language as tl
 from torch import Tensor
 from triton.tools.tensor_descriptor import TensorDescriptor
 
+from model_runtime.gpu.norms_kernels import gelu_tanh
+
 MOST_TOKENS = 2048
 
 
@@ -26,30 +27,29 @@ class Tile(NamedTuple):
     depth: int
     stages: int
     warps: int
-    sorted: bool = False  # the tokens' side lies in the experts' order, and is read in whole tiles
-    tokens_first: bool = False  # out = x W^T
 
 
 class Tiles(NamedTuple):
     tokens: int
     gate_up: Tile
     down: Tile
+    whole: bool = False  # what `down` reads, sorted by expert, is read in whole tiles
 
 
 # By the number of tokens; tuned on one H200 with Triton 3.6, tokens spread evenly over 128 experts.
 _TILES = {
     128: Tiles(16, Tile(64, 128, 2, 4), Tile(128, 64, 4, 8)),
-    256: Tiles(32, Tile(64, 64, 5, 4), Tile(64, 64, 4, 4, sorted=True)),
+    256: Tiles(32, Tile(64, 64, 5, 4), Tile(64, 64, 4, 4), whole=True),
     512: Tiles(32, Tile(64, 64, 5, 4), Tile(256, 64, 3, 8)),
-    1024: Tiles(64, Tile(64, 64, 4, 4), Tile(128, 64, 3, 4, sorted=True)),
-    MOST_TOKENS: Tiles(64, Tile(64, 64, 4, 4), Tile(128, 64, 4, 4, sorted=True)),
+    1024: Tiles(64, Tile(64, 64, 4, 4), Tile(128, 64, 3, 4), whole=True),
+    MOST_TOKENS: Tiles(64, Tile(64, 64, 4, 4), Tile(128, 64, 4, 4), whole=True),
 }
 _TILES_OF_8_BITS = {
     128: Tiles(16, Tile(64, 128, 3, 4), Tile(128, 64, 4, 8)),
-    256: Tiles(32, Tile(64, 128, 4, 4), Tile(128, 64, 4, 4, sorted=True)),
-    512: Tiles(32, Tile(64, 64, 5, 4), Tile(128, 64, 4, 8, sorted=True)),
-    1024: Tiles(64, Tile(64, 128, 4, 4), Tile(128, 64, 4, 4, sorted=True)),
-    MOST_TOKENS: Tiles(64, Tile(64, 64, 5, 4), Tile(128, 64, 4, 4, sorted=True)),
+    256: Tiles(32, Tile(64, 128, 4, 4), Tile(128, 64, 4, 4), whole=True),
+    512: Tiles(32, Tile(64, 64, 5, 4), Tile(128, 64, 4, 8), whole=True),
+    1024: Tiles(64, Tile(64, 128, 4, 4), Tile(128, 64, 4, 4), whole=True),
+    MOST_TOKENS: Tiles(64, Tile(64, 64, 5, 4), Tile(128, 64, 4, 4), whole=True),
 }
 
 
@@ -63,8 +63,8 @@ def fit(tokens: int, hidden: int, inner: int) -> bool:
     if tokens > MOST_TOKENS:
         return False
     for eight_bit in (False, True):
-        _, gate_up, down = tiles(tokens, eight_bit=eight_bit)
-        if hidden % gate_up.depth or hidden % down.rows or inner % down.depth:
+        _, gate_up, down, _ = tiles(tokens, eight_bit=eight_bit)
+        if inner % gate_up.rows or hidden % gate_up.depth or hidden % down.rows or inner % down.depth:
             return False
     return True
 
@@ -100,104 +100,76 @@ def _sort(
 
 
 @triton.jit
+def _rows_of(tile_start, tile_stop, tile, TOKENS: tl.constexpr):
+    """Where a tile's pairs begin among the sorted ones, their places, and which of them there are."""
+    start = tl.load(tile_start + tile)
+    rows = start + tl.arange(0, TOKENS)
+    return start, rows, rows < tl.load(tile_stop + tile)
+
+
+@triton.jit
 def _gate_up(
     x, w, scale, inner, order, tile_expert, tile_start, tile_stop,
     CHOSEN: tl.constexpr, HIDDEN: tl.constexpr, INNER: tl.constexpr, LARGEST: tl.constexpr,
-    TOKENS: tl.constexpr, ROWS: tl.constexpr, DEPTH: tl.constexpr,
-    SORTED: tl.constexpr, TOKENS_FIRST: tl.constexpr, SCALED: tl.constexpr,
+    TOKENS: tl.constexpr, ROWS: tl.constexpr, DEPTH: tl.constexpr, SCALED: tl.constexpr,
 ):  # fmt: skip
     """inner[sorted pair] = gelu_tanh(gate) * up, never beyond LARGEST."""
     tile = tl.program_id(0)
     n0 = tl.program_id(1) * ROWS
     e = tl.load(tile_expert + tile)
     if e >= 0:
-        start = tl.load(tile_start + tile)
-        rows = start + tl.arange(0, TOKENS)
-        live = rows < tl.load(tile_stop + tile)
-        if not SORTED:
-            token = tl.load(order + rows, mask=live, other=0) // CHOSEN
-        k = tl.arange(0, DEPTH)
+        _, rows, live = _rows_of(tile_start, tile_stop, tile, TOKENS)
+        token = tl.load(order + rows, mask=live, other=0) // CHOSEN
         n = n0 + tl.arange(0, ROWS)
-        if not SORTED:
-            x_at = x + token[:, None] * HIDDEN + k[None, :]
-        if TOKENS_FIRST:
-            gate = tl.zeros([TOKENS, ROWS], tl.float32)
-            up = tl.zeros([TOKENS, ROWS], tl.float32)
-        else:
-            gate = tl.zeros([ROWS, TOKENS], tl.float32)
-            up = tl.zeros([ROWS, TOKENS], tl.float32)
+        x_at = x + token[:, None] * HIDDEN + tl.arange(0, DEPTH)[None, :]
+        gate = tl.zeros([ROWS, TOKENS], tl.float32)
+        up = tl.zeros([ROWS, TOKENS], tl.float32)
         for k0 in range(0, HIDDEN, DEPTH):
-            if SORTED:
-                xs = x.load([start, k0])
-            else:
-                xs = tl.load(x_at + k0)
+            xs = tl.trans(tl.load(x_at + k0))
             gates = w.load([e * (2 * INNER) + n0, k0])
             ups = w.load([e * (2 * INNER) + INNER + n0, k0])
             if SCALED:
                 gates = gates.to(xs.dtype)
                 ups = ups.to(xs.dtype)
-            if TOKENS_FIRST:
-                gate = tl.dot(xs, tl.trans(gates), gate)
-                up = tl.dot(xs, tl.trans(ups), up)
-            else:
-                gate = tl.dot(gates, tl.trans(xs), gate)
-                up = tl.dot(ups, tl.trans(xs), up)
-        whole = n < INNER
+            gate = tl.dot(gates, xs, gate)
+            up = tl.dot(ups, xs, up)
         if SCALED:
-            gate_scale = tl.load(scale + e * (2 * INNER) + n, whole, 0.0)
-            up_scale = tl.load(scale + e * (2 * INNER) + INNER + n, whole, 0.0)
-            gate = gate * tl.expand_dims(gate_scale, 0 if TOKENS_FIRST else 1)
-            up = up * tl.expand_dims(up_scale, 0 if TOKENS_FIRST else 1)
-        z = 1.5957691216057308 * (gate + 0.044715 * gate * gate * gate)  # gelu_tanh(g) = g sigmoid(z), 2 sqrt(2/pi)
-        value = gate * tl.sigmoid(z) * up
-        value = tl.minimum(tl.maximum(value, -LARGEST), LARGEST).to(inner.dtype.element_ty)
-        if not TOKENS_FIRST:
-            value = tl.trans(value)
-        tl.store(inner + rows[:, None] * INNER + n[None, :], value, live[:, None] & whole[None, :])
+            gate = gate * tl.load(scale + e * (2 * INNER) + n)[:, None]
+            up = up * tl.load(scale + e * (2 * INNER) + INNER + n)[:, None]
+        value = tl.minimum(tl.maximum(gelu_tanh(gate) * up, -LARGEST), LARGEST)
+        tl.store(inner + rows[:, None] * INNER + n[None, :], tl.trans(value.to(inner.dtype.element_ty)), live[:, None])
 
 
 @triton.jit
 def _down(
     inner, w, scale, out, share, order, tile_expert, tile_start, tile_stop,
-    HIDDEN: tl.constexpr, INNER: tl.constexpr,
-    TOKENS: tl.constexpr, ROWS: tl.constexpr, DEPTH: tl.constexpr,
-    SORTED: tl.constexpr, TOKENS_FIRST: tl.constexpr, SCALED: tl.constexpr,
+    HIDDEN: tl.constexpr, INNER: tl.constexpr, WHOLE: tl.constexpr,
+    TOKENS: tl.constexpr, ROWS: tl.constexpr, DEPTH: tl.constexpr, SCALED: tl.constexpr,
 ):  # fmt: skip
     """out[pair] = share * (W inner)."""
     tile = tl.program_id(0)
     n0 = tl.program_id(1) * ROWS
     e = tl.load(tile_expert + tile)
     if e >= 0:
-        start = tl.load(tile_start + tile)
-        rows = start + tl.arange(0, TOKENS)
-        live = rows < tl.load(tile_stop + tile)
+        start, rows, live = _rows_of(tile_start, tile_stop, tile, TOKENS)
         pair = tl.load(order + rows, mask=live, other=0)
         weight = tl.load(share + pair, mask=live, other=0.0).to(tl.float32)
-        k = tl.arange(0, DEPTH)
         n = n0 + tl.arange(0, ROWS)
-        if not SORTED:
-            inner_at = inner + tl.where(live, rows, 0)[:, None] * INNER + k[None, :]
-        if TOKENS_FIRST:
-            total = tl.zeros([TOKENS, ROWS], tl.float32)
-        else:
-            total = tl.zeros([ROWS, TOKENS], tl.float32)
+        if not WHOLE:
+            inner_at = inner + tl.where(live, rows, 0)[:, None] * INNER + tl.arange(0, DEPTH)[None, :]
+        total = tl.zeros([ROWS, TOKENS], tl.float32)
         for k0 in range(0, INNER, DEPTH):
-            if SORTED:  # what follows the expert's own rows is another's, and is not written
+            if WHOLE:  # what follows the expert's own rows is another's, and is not written
                 values = inner.load([start, k0])
             else:
                 values = tl.load(inner_at + k0)
             weights = w.load([e * HIDDEN + n0, k0])
             if SCALED:
                 weights = weights.to(values.dtype)
-            if TOKENS_FIRST:
-                total = tl.dot(values, tl.trans(weights), total)
-            else:
-                total = tl.dot(weights, tl.trans(values), total)
+            total = tl.dot(weights, tl.trans(values), total)
         if SCALED:
-            total = total * tl.expand_dims(tl.load(scale + e * HIDDEN + n), 0 if TOKENS_FIRST else 1)
-        result = (total * tl.expand_dims(weight, 1 if TOKENS_FIRST else 0)).to(out.dtype.element_ty)
-        if not TOKENS_FIRST:
-            result = tl.trans(result)
+            total = total * tl.load(scale + e * HIDDEN + n)[:, None]
+        result = tl.trans((total * weight[None, :]).to(out.dtype.element_ty))
         tl.store(out + pair[:, None] * HIDDEN + n[None, :], result, live[:, None])
 
 
@@ -230,18 +202,16 @@ def expert_pairs(
         TILES_UP=triton.next_power_of_2(most_tiles), num_warps=8,
     )  # fmt: skip
     inner = torch.empty(pairs, inner_size, dtype=x.dtype, device=device)
-    given = x[order // chosen.shape[1]] if cut.gate_up.sorted else x
-    _gate_up[(most_tiles, triton.cdiv(inner_size, cut.gate_up.rows))](
-        _described(given, cut.tokens, cut.gate_up.depth) if cut.gate_up.sorted else given,
-        _described(gate_up, cut.gate_up.rows, cut.gate_up.depth), gate_up_scale, inner, *where,
+    _gate_up[(most_tiles, inner_size // cut.gate_up.rows)](
+        x, _described(gate_up, *cut.gate_up[:2]), gate_up_scale, inner, *where,
         CHOSEN=chosen.shape[1], HIDDEN=hidden, INNER=inner_size, LARGEST=torch.finfo(x.dtype).max, TOKENS=cut.tokens,
         **_how(cut.gate_up, gate_up_scale),
     )  # fmt: skip
     out = torch.empty(tokens, chosen.shape[1], hidden, dtype=_of_the_model(x), device=device)
     _down[(most_tiles, hidden // cut.down.rows)](
-        _described(inner, cut.tokens, cut.down.depth) if cut.down.sorted else inner,
-        _described(down, cut.down.rows, cut.down.depth), down_scale, out, share, *where,
-        HIDDEN=hidden, INNER=inner_size, TOKENS=cut.tokens, **_how(cut.down, down_scale),
+        _described(inner, cut.tokens, cut.down.depth) if cut.whole else inner,
+        _described(down, *cut.down[:2]), down_scale, out, share, *where,
+        HIDDEN=hidden, INNER=inner_size, WHOLE=cut.whole, TOKENS=cut.tokens, **_how(cut.down, down_scale),
     )  # fmt: skip
     return out
 
@@ -260,8 +230,6 @@ def _how(tile: Tile, scale: Tensor | None) -> dict[str, int | bool]:
     return {
         "ROWS": tile.rows,
         "DEPTH": tile.depth,
-        "SORTED": tile.sorted,
-        "TOKENS_FIRST": tile.tokens_first,
         "SCALED": scale is not None,
         "num_stages": tile.stages,
         "num_warps": tile.warps,

@@ -43,9 +43,7 @@ class AfterExperts(NamedTuple):
 
 
 def normed(x: Tensor, weight: Tensor | None, eps: float) -> Tensor:
-    exact = x.float()
-    exact = exact * torch.rsqrt(exact.square().mean(-1, keepdim=True) + eps)
-    return (exact if weight is None else exact * weight.float()).type_as(x)
+    return functional.rms_norm(x.float(), x.shape[-1:], None if weight is None else weight.float(), eps).type_as(x)
 
 
 def heads(

@@ -14,6 +14,11 @@ _GATES = 1024  # of a program
 
 
 @triton.jit
+def gelu_tanh(x):
+    return x * tl.sigmoid(1.5957691216057308 * (x + 0.044715 * x * x * x))  # 2 sqrt(2 / pi)
+
+
+@triton.jit
 def _norm(x, size, eps):
     """What a row is multiplied by."""
     return tl.rsqrt(tl.sum(x * x, 0) / size + eps)
@@ -76,8 +81,7 @@ def _gated(gate_up, out, INNER: tl.constexpr, GATES: tl.constexpr):
     gate = tl.load(gate_up + token * 2 * INNER + d, live, 0.0).to(tl.float32)
     up = tl.load(gate_up + token * 2 * INNER + INNER + d, live, 0.0).to(tl.float32)
     kind = out.dtype.element_ty
-    z = 1.5957691216057308 * (gate + 0.044715 * gate * gate * gate)  # gelu_tanh(g) = g sigmoid(z), 2 sqrt(2/pi)
-    value = (gate * tl.sigmoid(z)).to(kind).to(tl.float32) * up
+    value = gelu_tanh(gate).to(kind).to(tl.float32) * up
     tl.store(out + token * INNER + d, value.to(kind), live)
 
 

@@ -32,7 +32,7 @@ def learn_to_see(sight: Sight, seconds: float, looks: int, device: torch.device)
     started, step = time.perf_counter(), 0
     right: list[Tensor] = []
     losses: list[Tensor] = []
-    while (left := 1.0 - max((time.perf_counter() - started) / max(seconds, 1e-9), step / looks)) > 0:
+    while seconds and (left := 1.0 - max((time.perf_counter() - started) / seconds, step / looks)) > 0:
         first = FIRST_SEED + step * _BATCH
         geometry, shown = (t.to(device) for t in _phantoms(range(first, first + _BATCH)))
         with torch.autocast(device.type, dtype=torch.bfloat16):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ import torch
 from model_runtime.canvas import FREE, Anchor, Layout, Template, lay
 from model_runtime.checkpoints.checkpoint import LoadedModel
 from model_runtime.denoising.infill import Filled, Job, infill
-from model_runtime.denoising.stepping import SteppedModel, stepper_of
+from model_runtime.denoising.stepping import SteppedModel, most_together, stepper_of
 from model_runtime.errors import DraftingError
 from model_runtime.gpu import fast_step
 from model_runtime.gpu.fast_step import FastStepper, accelerated
@@ -72,6 +73,13 @@ def test_rows_that_others_might_have_taken_change_nothing(
 ) -> None:
     """What a batch of a fixed size has too many of is computed and not looked at."""
     assert infill(fast, jobs[:2], size=4) == infill(fast, jobs[:2])
+
+
+def test_cases_that_would_depend_on_each_other_do_not_share_steps(loaded: LoadedModel, fast: SteppedModel) -> None:
+    gpu = SimpleNamespace(device="cuda")
+    assert most_together(loaded, 4) == 4
+    assert most_together(replace(loaded, model=gpu), 4) == 1
+    assert most_together(replace(fast, model=gpu), 4) == 4
 
 
 def test_it_looks_at_canvases_as_the_plain_step_does(loaded: LoadedModel, fast: SteppedModel, jobs: list[Job]) -> None:

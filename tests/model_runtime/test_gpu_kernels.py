@@ -307,24 +307,20 @@ REAL = [(tokens, 2816, 704, 128, 8) for tokens in (64, 256, 512, 1024, 2048)]
 
 
 @pytest.mark.parametrize("size", [*SIZES, *REAL])
-@pytest.mark.parametrize("ways", [None, (False, True), (True, False), (True, True)])
+@pytest.mark.parametrize("whole", [None, True, False])
 @pytest.mark.parametrize("bits", [16, 8])
 def test_experts(
-    size: tuple[int, ...],
-    ways: tuple[bool, bool] | None,
-    bits: int,
-    like: dict[str, Any],
-    monkeypatch: pytest.MonkeyPatch,
+    size: tuple[int, ...], whole: bool | None, bits: int, like: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the tiles that were tuned, and in every way that a tile may be read and multiplied."""
+    """With the tiles that were tuned, and with wide ones read in both ways."""
     if size in REAL and like["device"] == "cpu":
         pytest.skip("of the real size on a GPU only")
     from model_runtime.gpu import experts_kernels
 
-    if ways:
-        way = dict(zip(("sorted", "tokens_first"), ways, strict=True))
-        tile = experts_kernels.Tile(64, 64, 2, 4, **way)
-        monkeypatch.setattr(experts_kernels, "tiles", lambda tokens, eight_bit: experts_kernels.Tiles(64, tile, tile))
+    if whole is not None:
+        tile = experts_kernels.Tile(64, 64, 2, 4)
+        cut = experts_kernels.Tiles(64, tile, tile, whole)
+        monkeypatch.setattr(experts_kernels, "tiles", lambda tokens, eight_bit: cut)
     x, ids, share, weights = routed(*size, **like)
     if bits == 8:
         weights = eight_bit(weights)
@@ -333,14 +329,3 @@ def test_experts(
     exact = Weights(*(None if part is None else part.float() for part in weights))
     # Products of float16 come back in bfloat16.
     assert error(found, mix_plain(x.float(), ids, share, exact)) < (6e-3 if bits == 8 else closeness(like))
-
-
-def test_tiles_wider_than_what_is_left(like: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    from model_runtime.gpu import experts_kernels
-
-    tile = experts_kernels.Tile(128, 64, 2, 4, tokens_first=True)
-    monkeypatch.setattr(experts_kernels, "tiles", lambda tokens, eight_bit: experts_kernels.Tiles(64, tile, tile))
-    x, ids, share, weights = routed(40, 256, 192, 6, 2, **like)
-    found = experts_kernels.expert_pairs(x, ids, share, *weights).float().sum(1)
-    exact = Weights(*(None if part is None else part.float() for part in weights))
-    assert error(found, mix_plain(x.float(), ids, share, exact)) < closeness(like)

@@ -99,7 +99,7 @@ def test_training_sees_what_drafting_will_see(teacher, tokenizer):
 
 
 def test_a_few_steps_write_a_checkpoint_that_loads_drafts_and_is_tied(tmp_path, tokenizer):
-    recipe = Recipe(steps=3, batch=2, workers=0, trial_count=2, compiled=False)
+    recipe = Recipe(seeing=3600.0, looks=1, steps=3, batch=2, workers=0, trial_count=2, compiled=False)
     train(DEMO, recipe, tmp_path, torch.device("cpu"))
     loaded = checkpoint.load(tmp_path, "cpu")
     model = loaded.model
@@ -108,6 +108,7 @@ def test_a_few_steps_write_a_checkpoint_that_loads_drafts_and_is_tied(tmp_path, 
         model.model.encoder.language_model.layers[0].mlp.up_proj.weight
         is model.model.decoder.layers[0].mlp.up_proj.weight
     )
+    assert (loaded.card.training["looks"], loaded.card.training["steps"]) == (1, 3)
     assert loaded.card.covers("CT", "CHEST")
     assert loaded.card.covers("DX", "CHEST") is None
     assert (tmp_path / "model.safetensors").stat().st_size < 15_500_000

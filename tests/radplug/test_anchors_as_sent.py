@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
 import pytest
 import tiny_checkpoint
+from houses import send_study
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from dicom_io import report_checks
-from dicom_io.part10 import file_header
-from dicom_io.reading import read_instance
 from hl7 import checks, oru
 from model_runtime.assembly import assemble
 from model_runtime.canvas import FREE, Anchor, Template, lay
 from model_runtime.draft_text import SectionText
 from model_runtime.errors import AnchorDoesNotFit, AnchorRefused
 from radplug import pipeline
-from radplug.acceptance import synthetic_study
 from radplug.documents import Documents
 from radplug.domain import Case, DocumentKind, Draft, KeptInstance, NotDraftable
 from radplug.settings import Settings
@@ -78,19 +75,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         "test",
     )
     house.database.migrate()
-    (file,) = synthetic_study.write(folder / "study", 1_000_000_001, datetime.now(UTC)).files
-    instance, data = read_instance(file), file.read_bytes()
-    header = file_header(
-        sop_class_uid=instance.sop_class_uid,
-        sop_instance_uid=instance.sop_instance_uid,
-        transfer_syntax_uid=instance.transfer_syntax_uid,
-        source_ae_title="PACS",
-    )
-    length = int.from_bytes(data[140:144], "little")
-    pipeline.receive(house, instance, header, data[144 + length :], "PACS")
-    case = house.viewing.case_of_study(instance.study_uid)
-    assert case is not None
-    house.drafting.close(case.id, datetime.now(UTC) + timedelta(seconds=1))
+    case = send_study(house, folder / "study")
     pipeline.draft(house, case.id, "worker")
     (draft,) = house.viewing.drafts(case.id)
     template = next(file.template for file in house.templates if file.template.name == draft.template)
