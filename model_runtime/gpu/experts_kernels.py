@@ -1,7 +1,8 @@
 """Experts for few tokens and many experts: each weight is read from memory once for each tile of tokens.
 
 The weight tile is the first operand of the product (out^T = W x^T): a tensor core takes 64 weight rows at a time, and
-the few tokens that one expert has are its narrow side. Four launches, none waits for the host: pairs of token and
+the few tokens that one expert has are its narrow side. Tiles are wide enough for most experts to need only one, and
+one that would be mostly empty is computed as a narrow one. Four launches, none waits for the host: pairs of token and
 expert are sorted by expert, gate and up, down, and the sum over a token's experts, which is left to the caller.
 """
 
@@ -30,26 +31,26 @@ class Tile(NamedTuple):
 
 
 class Tiles(NamedTuple):
-    tokens: int
+    tokens: int  # of a tile
+    narrow: int  # of one whose expert has no more left
     gate_up: Tile
     down: Tile
-    whole: bool = False  # what `down` reads, sorted by expert, is read in whole tiles
 
 
 # By the number of tokens; tuned on one H200 with Triton 3.6, tokens spread evenly over 128 experts.
 _TILES = {
-    128: Tiles(16, Tile(64, 128, 2, 4), Tile(128, 64, 4, 8)),
-    256: Tiles(32, Tile(64, 64, 5, 4), Tile(64, 64, 4, 4), whole=True),
-    512: Tiles(32, Tile(64, 64, 5, 4), Tile(256, 64, 3, 8)),
-    1024: Tiles(64, Tile(64, 64, 4, 4), Tile(128, 64, 3, 4), whole=True),
-    MOST_TOKENS: Tiles(64, Tile(64, 64, 4, 4), Tile(128, 64, 4, 4), whole=True),
+    128: Tiles(16, 16, Tile(64, 128, 2, 4), Tile(128, 64, 4, 8)),
+    256: Tiles(32, 32, Tile(64, 64, 5, 4), Tile(64, 64, 4, 4)),
+    512: Tiles(64, 32, Tile(64, 64, 5, 4), Tile(128, 64, 4, 4)),
+    1024: Tiles(128, 64, Tile(64, 64, 4, 4), Tile(128, 64, 3, 4)),
+    MOST_TOKENS: Tiles(128, 64, Tile(64, 64, 4, 4), Tile(128, 64, 4, 4)),
 }
 _TILES_OF_8_BITS = {
-    128: Tiles(16, Tile(64, 128, 3, 4), Tile(128, 64, 4, 8)),
-    256: Tiles(32, Tile(64, 128, 4, 4), Tile(128, 64, 4, 4), whole=True),
-    512: Tiles(32, Tile(64, 64, 5, 4), Tile(128, 64, 4, 8), whole=True),
-    1024: Tiles(64, Tile(64, 128, 4, 4), Tile(128, 64, 4, 4), whole=True),
-    MOST_TOKENS: Tiles(64, Tile(64, 64, 5, 4), Tile(128, 64, 4, 4), whole=True),
+    128: Tiles(16, 16, Tile(64, 128, 3, 4), Tile(128, 64, 4, 8)),
+    256: Tiles(32, 32, Tile(64, 128, 4, 4), Tile(128, 64, 4, 4)),
+    512: Tiles(32, 32, Tile(64, 64, 5, 4), Tile(128, 64, 4, 8)),
+    1024: Tiles(64, 64, Tile(64, 128, 4, 4), Tile(128, 64, 4, 4)),
+    MOST_TOKENS: Tiles(64, 64, Tile(64, 64, 5, 4), Tile(128, 64, 4, 4)),
 }
 
 
@@ -63,7 +64,7 @@ def fit(tokens: int, hidden: int, inner: int) -> bool:
     if tokens > MOST_TOKENS:
         return False
     for eight_bit in (False, True):
-        _, gate_up, down, _ = tiles(tokens, eight_bit=eight_bit)
+        _, _, gate_up, down = tiles(tokens, eight_bit=eight_bit)
         if inner % gate_up.rows or hidden % gate_up.depth or hidden % down.rows or inner % down.depth:
             return False
     return True
@@ -100,77 +101,106 @@ def _sort(
 
 
 @triton.jit
-def _rows_of(tile_start, tile_stop, tile, TOKENS: tl.constexpr):
-    """Where a tile's pairs begin among the sorted ones, their places, and which of them there are."""
-    start = tl.load(tile_start + tile)
+def _gate_up_tile(
+    x, w, scale, inner, order, e, n0, start, stop,
+    CHOSEN: tl.constexpr, HIDDEN: tl.constexpr, INNER: tl.constexpr, LARGEST: tl.constexpr,
+    TOKENS: tl.constexpr, ROWS: tl.constexpr, DEPTH: tl.constexpr, SCALED: tl.constexpr,
+):  # fmt: skip
     rows = start + tl.arange(0, TOKENS)
-    return start, rows, rows < tl.load(tile_stop + tile)
+    live = rows < stop
+    token = tl.load(order + rows, mask=live, other=0) // CHOSEN
+    n = n0 + tl.arange(0, ROWS)
+    x_at = x + token[:, None] * HIDDEN + tl.arange(0, DEPTH)[None, :]
+    gate = tl.zeros([ROWS, TOKENS], tl.float32)
+    up = tl.zeros([ROWS, TOKENS], tl.float32)
+    for k0 in range(0, HIDDEN, DEPTH):
+        xs = tl.trans(tl.load(x_at + k0))
+        gates = w.load([e * (2 * INNER) + n0, k0])
+        ups = w.load([e * (2 * INNER) + INNER + n0, k0])
+        if SCALED:
+            gates = gates.to(xs.dtype)
+            ups = ups.to(xs.dtype)
+        gate = tl.dot(gates, xs, gate)
+        up = tl.dot(ups, xs, up)
+    if SCALED:
+        gate = gate * tl.load(scale + e * (2 * INNER) + n)[:, None]
+        up = up * tl.load(scale + e * (2 * INNER) + INNER + n)[:, None]
+    value = tl.minimum(tl.maximum(gelu_tanh(gate) * up, -LARGEST), LARGEST)
+    tl.store(inner + rows[:, None] * INNER + n[None, :], tl.trans(value.to(inner.dtype.element_ty)), live[:, None])
 
 
 @triton.jit
 def _gate_up(
     x, w, scale, inner, order, tile_expert, tile_start, tile_stop,
     CHOSEN: tl.constexpr, HIDDEN: tl.constexpr, INNER: tl.constexpr, LARGEST: tl.constexpr,
-    TOKENS: tl.constexpr, ROWS: tl.constexpr, DEPTH: tl.constexpr, SCALED: tl.constexpr,
+    TOKENS: tl.constexpr, NARROW: tl.constexpr, ROWS: tl.constexpr, DEPTH: tl.constexpr, SCALED: tl.constexpr,
 ):  # fmt: skip
     """inner[sorted pair] = gelu_tanh(gate) * up, never beyond LARGEST."""
-    tile = tl.program_id(0)
-    n0 = tl.program_id(1) * ROWS
-    e = tl.load(tile_expert + tile)
+    e = tl.load(tile_expert + tl.program_id(0))
     if e >= 0:
-        _, rows, live = _rows_of(tile_start, tile_stop, tile, TOKENS)
-        token = tl.load(order + rows, mask=live, other=0) // CHOSEN
-        n = n0 + tl.arange(0, ROWS)
-        x_at = x + token[:, None] * HIDDEN + tl.arange(0, DEPTH)[None, :]
-        gate = tl.zeros([ROWS, TOKENS], tl.float32)
-        up = tl.zeros([ROWS, TOKENS], tl.float32)
-        for k0 in range(0, HIDDEN, DEPTH):
-            xs = tl.trans(tl.load(x_at + k0))
-            gates = w.load([e * (2 * INNER) + n0, k0])
-            ups = w.load([e * (2 * INNER) + INNER + n0, k0])
-            if SCALED:
-                gates = gates.to(xs.dtype)
-                ups = ups.to(xs.dtype)
-            gate = tl.dot(gates, xs, gate)
-            up = tl.dot(ups, xs, up)
+        n0 = tl.program_id(1) * ROWS
+        start, stop = tl.load(tile_start + tl.program_id(0)), tl.load(tile_stop + tl.program_id(0))
+        few = tl.minimum(stop - start, TOKENS) <= NARROW
+        if few:
+            _gate_up_tile(
+                x, w, scale, inner, order, e, n0, start, stop, CHOSEN, HIDDEN, INNER, LARGEST,
+                NARROW, ROWS, DEPTH, SCALED,
+            )  # fmt: skip
+        if NARROW < TOKENS:  # noqa: SIM102 (known when it is compiled)
+            if not few:
+                _gate_up_tile(
+                    x, w, scale, inner, order, e, n0, start, stop, CHOSEN, HIDDEN, INNER, LARGEST,
+                    TOKENS, ROWS, DEPTH, SCALED,
+                )  # fmt: skip
+
+
+@triton.jit
+def _down_tile(
+    inner, w, scale, out, share, order, e, n0, start, stop,
+    HIDDEN: tl.constexpr, INNER: tl.constexpr,
+    TOKENS: tl.constexpr, ROWS: tl.constexpr, DEPTH: tl.constexpr, SCALED: tl.constexpr,
+):  # fmt: skip
+    rows = start + tl.arange(0, TOKENS)
+    live = rows < stop
+    pair = tl.load(order + rows, mask=live, other=0)
+    weight = tl.load(share + pair, mask=live, other=0.0).to(tl.float32)
+    n = n0 + tl.arange(0, ROWS)
+    total = tl.zeros([ROWS, TOKENS], tl.float32)
+    for k0 in range(0, INNER, DEPTH):
+        values = inner.load([start, k0])  # what follows the expert's own rows is another's, and is not written
+        weights = w.load([e * HIDDEN + n0, k0])
         if SCALED:
-            gate = gate * tl.load(scale + e * (2 * INNER) + n)[:, None]
-            up = up * tl.load(scale + e * (2 * INNER) + INNER + n)[:, None]
-        value = tl.minimum(tl.maximum(gelu_tanh(gate) * up, -LARGEST), LARGEST)
-        tl.store(inner + rows[:, None] * INNER + n[None, :], tl.trans(value.to(inner.dtype.element_ty)), live[:, None])
+            weights = weights.to(values.dtype)
+        total = tl.dot(weights, tl.trans(values), total)
+    if SCALED:
+        total = total * tl.load(scale + e * HIDDEN + n)[:, None]
+    result = tl.trans((total * weight[None, :]).to(out.dtype.element_ty))
+    tl.store(out + pair[:, None] * HIDDEN + n[None, :], result, live[:, None])
 
 
 @triton.jit
 def _down(
-    inner, w, scale, out, share, order, tile_expert, tile_start, tile_stop,
-    HIDDEN: tl.constexpr, INNER: tl.constexpr, WHOLE: tl.constexpr,
-    TOKENS: tl.constexpr, ROWS: tl.constexpr, DEPTH: tl.constexpr, SCALED: tl.constexpr,
+    inner, inner_narrow, w, scale, out, share, order, tile_expert, tile_start, tile_stop,
+    HIDDEN: tl.constexpr, INNER: tl.constexpr,
+    TOKENS: tl.constexpr, NARROW: tl.constexpr, ROWS: tl.constexpr, DEPTH: tl.constexpr, SCALED: tl.constexpr,
 ):  # fmt: skip
     """out[pair] = share * (W inner)."""
-    tile = tl.program_id(0)
-    n0 = tl.program_id(1) * ROWS
-    e = tl.load(tile_expert + tile)
+    e = tl.load(tile_expert + tl.program_id(0))
     if e >= 0:
-        start, rows, live = _rows_of(tile_start, tile_stop, tile, TOKENS)
-        pair = tl.load(order + rows, mask=live, other=0)
-        weight = tl.load(share + pair, mask=live, other=0.0).to(tl.float32)
-        n = n0 + tl.arange(0, ROWS)
-        if not WHOLE:
-            inner_at = inner + tl.where(live, rows, 0)[:, None] * INNER + tl.arange(0, DEPTH)[None, :]
-        total = tl.zeros([ROWS, TOKENS], tl.float32)
-        for k0 in range(0, INNER, DEPTH):
-            if WHOLE:  # what follows the expert's own rows is another's, and is not written
-                values = inner.load([start, k0])
-            else:
-                values = tl.load(inner_at + k0)
-            weights = w.load([e * HIDDEN + n0, k0])
-            if SCALED:
-                weights = weights.to(values.dtype)
-            total = tl.dot(weights, tl.trans(values), total)
-        if SCALED:
-            total = total * tl.load(scale + e * HIDDEN + n)[:, None]
-        result = tl.trans((total * weight[None, :]).to(out.dtype.element_ty))
-        tl.store(out + pair[:, None] * HIDDEN + n[None, :], result, live[:, None])
+        n0 = tl.program_id(1) * ROWS
+        start, stop = tl.load(tile_start + tl.program_id(0)), tl.load(tile_stop + tl.program_id(0))
+        few = tl.minimum(stop - start, TOKENS) <= NARROW
+        if few:
+            _down_tile(
+                inner_narrow, w, scale, out, share, order, e, n0, start, stop,
+                HIDDEN, INNER, NARROW, ROWS, DEPTH, SCALED,
+            )  # fmt: skip
+        if NARROW < TOKENS:  # noqa: SIM102 (known when it is compiled)
+            if not few:
+                _down_tile(
+                    inner, w, scale, out, share, order, e, n0, start, stop,
+                    HIDDEN, INNER, TOKENS, ROWS, DEPTH, SCALED,
+                )  # fmt: skip
 
 
 def expert_pairs(
@@ -204,14 +234,14 @@ def expert_pairs(
     inner = torch.empty(pairs, inner_size, dtype=x.dtype, device=device)
     _gate_up[(most_tiles, inner_size // cut.gate_up.rows)](
         x, _described(gate_up, *cut.gate_up[:2]), gate_up_scale, inner, *where,
-        CHOSEN=chosen.shape[1], HIDDEN=hidden, INNER=inner_size, LARGEST=torch.finfo(x.dtype).max, TOKENS=cut.tokens,
-        **_how(cut.gate_up, gate_up_scale),
+        CHOSEN=chosen.shape[1], HIDDEN=hidden, INNER=inner_size, LARGEST=torch.finfo(x.dtype).max,
+        **_how(cut, cut.gate_up, gate_up_scale),
     )  # fmt: skip
     out = torch.empty(tokens, chosen.shape[1], hidden, dtype=_of_the_model(x), device=device)
     _down[(most_tiles, hidden // cut.down.rows)](
-        _described(inner, cut.tokens, cut.down.depth) if cut.whole else inner,
+        _described(inner, cut.tokens, cut.down.depth), _described(inner, cut.narrow, cut.down.depth),
         _described(down, *cut.down[:2]), down_scale, out, share, *where,
-        HIDDEN=hidden, INNER=inner_size, WHOLE=cut.whole, TOKENS=cut.tokens, **_how(cut.down, down_scale),
+        HIDDEN=hidden, INNER=inner_size, **_how(cut, cut.down, down_scale),
     )  # fmt: skip
     return out
 
@@ -226,8 +256,10 @@ def _described(matrix: Tensor, rows: int, depth: int) -> TensorDescriptor:
     return TensorDescriptor(flat, list(flat.shape), list(flat.stride()), [rows, depth])
 
 
-def _how(tile: Tile, scale: Tensor | None) -> dict[str, int | bool]:
+def _how(cut: Tiles, tile: Tile, scale: Tensor | None) -> dict[str, int | bool]:
     return {
+        "TOKENS": cut.tokens,
+        "NARROW": cut.narrow,
         "ROWS": tile.rows,
         "DEPTH": tile.depth,
         "SCALED": scale is not None,

@@ -28,6 +28,7 @@ from model_runtime.gpu.sampler import sample
 from model_runtime.prompts.prefix import Prefix
 
 SIZES = (1, 2, 4, 8)  # rows of a step
+_FEW = 512  # tokens, up to which a layer's dense half leaves room on the GPU for its router
 _WARMUPS = 2  # steps before a capture: the first compiles kernels, the second finds every one loaded
 
 log = logging.getLogger(__name__)
@@ -130,7 +131,8 @@ class FastStepper:
         buffers.canvas.copy_(under_way[0])
         buffers.probabilities.copy_(under_way[1])
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._memory):
+        urgent = torch.cuda.Stream(priority=-1)  # type: ignore[no-untyped-call]  # what is done aside has to wait
+        with torch.cuda.graph(graph, pool=self._memory, stream=urgent):
             step()
         return graph.replay
 
@@ -145,9 +147,11 @@ class FastStepper:
         for (module, reader, joined, own), (kind, keys, values) in zip(weights, prompts, strict=True):
             where = (buffers.cos[kind], buffers.sin[kind], keys, values, buffers.first[kind])
             attended = layers.attention(module, hidden, normed, *where, joined)
+            few = len(hidden) <= _FEW
+            routed = None if few else layers.route(module, attended)
             with self._aside():
                 of_dense = layers.dense(module, attended, joined)
-            of_experts = layers.sparse(module, attended, own)
+            of_experts = layers.sparse(attended, routed or layers.route(module, attended), own)
             self._meet()
             hidden, normed = layers.join(module, attended, of_dense, of_experts, reader)
         logits: Tensor = self._model.lm_head(normed)

@@ -98,12 +98,15 @@ def dense(module: Any, attended: Attended, joined: Joined | None) -> Tensor:
     return out
 
 
-def sparse(module: Any, attended: Attended, experts: Weights) -> Tensor:
-    """What each token's experts make of it, to be summed; (tokens, their number, hidden)."""
+def route(module: Any, attended: Attended) -> tuple[Tensor, Tensor]:
+    """Each token's experts and their shares, (tokens, their number)."""
     router = module.router
-    scores = router.proj(attended.for_router)
-    chosen, share = choose(scores, router.per_expert_scale, router.config.top_k_experts)
-    return pairs(attended.for_experts, chosen, share, experts)
+    return choose(router.proj(attended.for_router), router.per_expert_scale, router.config.top_k_experts)
+
+
+def sparse(attended: Attended, routed: tuple[Tensor, Tensor], experts: Weights) -> Tensor:
+    """What each token's experts make of it, to be summed; (tokens, their number, hidden)."""
+    return pairs(attended.for_experts, *routed, experts)
 
 
 def join(

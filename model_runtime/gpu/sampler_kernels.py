@@ -26,30 +26,31 @@ def _capped(logits, banned, row, token, size, CAP: tl.constexpr):
 
 @triton.jit
 def _measure(
-    logits, clamp, banned, temperature, sums, tops, size, chunks,
+    logits, clamp, banned, temperature, sums, size, chunks,
     FREE: tl.constexpr, CAP: tl.constexpr, CHUNK: tl.constexpr,
 ):  # fmt: skip
-    """Of a chunk: the highest logit, its token, the sums of exp(z), z exp(z) and exp(z T); z = (x - highest) / T."""
+    """Of a chunk: the highest logit, and the sums of exp(z), z exp(z) and exp(z T); z = (x - highest) / T.
+
+    The GPU's units for exponents and quotients are what limits it: there is one quotient for a row, not for a token.
+    """
     chunk, row = tl.program_id(0), tl.program_id(1).to(tl.int64)
     if tl.load(clamp + row) == FREE:
         token = chunk * CHUNK + tl.arange(0, CHUNK)
         x, dead = _capped(logits, banned, row, token, size, CAP)
-        x = tl.where(dead, float("-inf"), x)
-        highest, best = tl.max(x, 0), tl.argmax(x, 0)
+        highest = tl.max(tl.where(dead, float("-inf"), x), 0)
         below = tl.where(dead, 0.0, x - highest)
-        z = below / tl.load(temperature + row)
+        z = below * (1.0 / tl.load(temperature + row))
         warm = tl.where(dead, 0.0, tl.exp(z))
         at = sums + (row * chunks + chunk) * 4
         tl.store(at, highest)
         tl.store(at + 1, tl.sum(warm, 0))
         tl.store(at + 2, tl.sum(warm * z, 0))
         tl.store(at + 3, tl.sum(tl.where(dead, 0.0, tl.exp(below)), 0))
-        tl.store(tops + row * chunks + chunk, chunk * CHUNK + best)
 
 
 @triton.jit
 def _choose(
-    logits, clamp, banned, temperature, chance, sums, tops,
+    logits, clamp, banned, temperature, chance, sums,
     likeliest, drawn, entropy, confidence, log_mass, size, chunks,
     FREE: tl.constexpr, CAP: tl.constexpr, CHUNK: tl.constexpr, CHUNKS_UP: tl.constexpr,
 ):  # fmt: skip
@@ -78,14 +79,16 @@ def _choose(
         tl.store(entropy + row, tl.log(whole) - mean)
         tl.store(confidence + row, 1.0 / cold)
         tl.store(log_mass + row, highest / heat + tl.log(whole))
-        tl.store(likeliest + row, tl.load(tops + row * chunks + tl.argmax(tops_of, 0)).to(tl.int64))
+        inside = tl.arange(0, CHUNK)
+        best = tl.argmax(tops_of, 0)
+        x, dead = _capped(logits, banned, row, best * CHUNK + inside, size, CAP)
+        tl.store(likeliest + row, (best * CHUNK + tl.argmax(tl.where(dead, float("-inf"), x), 0)).to(tl.int64))
         # A parallel sum need not rise from place to place, nor end at the whole: only what has mass is ever chosen.
         upto = tl.cumsum(mass, 0)
         mark = tl.load(chance + row) * whole
         here = tl.min(tl.where((upto > mark) & (mass > 0), chunk, CHUNKS_UP), 0)
         here = tl.where(here < CHUNKS_UP, here, tl.max(tl.where(mass > 0, chunk, 0), 0))
         rest = mark - tl.sum(tl.where(chunk < here, mass, 0.0), 0)
-        inside = tl.arange(0, CHUNK)
         x, dead = _capped(logits, banned, row, here * CHUNK + inside, size, CAP)
         share = tl.where(dead, 0.0, tl.exp((x - highest) / heat))
         found = tl.min(tl.where((tl.cumsum(share, 0) > rest) & (share > 0), inside, CHUNK), 0)
@@ -105,7 +108,7 @@ def _spread(
         p = tl.where(token == fixed, 1.0, 0.0)
     else:
         x, dead = _capped(logits, banned, row, token, size, CAP)
-        p = tl.where(dead, 0.0, tl.exp(x / tl.load(temperature + row) - tl.load(log_mass + row)))
+        p = tl.where(dead, 0.0, tl.exp(x * (1.0 / tl.load(temperature + row)) - tl.load(log_mass + row)))
     tl.store(probabilities + row * size + token, p.to(probabilities.dtype.element_ty), mask=token < size)
 
 
@@ -122,14 +125,13 @@ def sample(
     rows, size = logits.shape
     chunks, device = triton.cdiv(size, _CHUNK), logits.device
     sums = torch.empty(rows, chunks, 4, dtype=torch.float32, device=device)
-    tops = torch.empty(rows, chunks, dtype=torch.int32, device=device)
     likeliest, drawn = torch.empty(2, rows, dtype=torch.int64, device=device)
     entropy, confidence, log_mass = torch.empty(3, rows, dtype=torch.float32, device=device)
     how = {"FREE": FREE, "CAP": cap, "CHUNK": _CHUNK, "num_warps": 4}
     given = (logits, clamp, banned, temperature)
-    _measure[(chunks, rows)](*given, sums, tops, size, chunks, **how)
+    _measure[(chunks, rows)](*given, sums, size, chunks, **how)
     _choose[(rows,)](
-        *given, chance, sums, tops, likeliest, drawn, entropy, confidence, log_mass, size, chunks,
+        *given, chance, sums, likeliest, drawn, entropy, confidence, log_mass, size, chunks,
         CHUNKS_UP=triton.next_power_of_2(chunks), **how,
     )  # fmt: skip
     _spread[(chunks, rows)](*given, log_mass, probabilities, size, **how)

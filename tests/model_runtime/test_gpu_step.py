@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import tiny_checkpoint
@@ -25,8 +26,12 @@ from model_runtime.prompts.prefix import read
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
-    directory = tiny_checkpoint.write(tmp_path_factory.mktemp("wide"), canvas_length=64, steps=4, wide=True)
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_checkpoint.write(tmp_path_factory.mktemp("wide"), canvas_length=64, steps=4, wide=True)
+
+
+@pytest.fixture(scope="module")
+def plain(directory: Path) -> LoadedModel:
     if find_spec("triton") and os.environ.get("TRITON_INTERPRET") == "1":
         return load(directory, "cpu")
     if reason := unusable(torch.device("cuda" if torch.cuda.is_available() else "cpu")):
@@ -43,29 +48,41 @@ def fast(plain: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> SteppedModel:
 
 
 @pytest.fixture
-def jobs(plain: LoadedModel, template: Template) -> list[Job]:
+def prompts(plain: LoadedModel) -> list[torch.Tensor]:
+    words = plain.codec.encode("The lungs are clear heart size is normal nodule")
+    return [torch.tensor([([2] + [*words] * tokens)[:tokens]]) for tokens in (5, 160, 40)]
+
+
+@pytest.fixture
+def jobs(plain: LoadedModel, template: Template, prompts: list[torch.Tensor]) -> list[Job]:
     codec = plain.codec
     how = {"encode": codec.encode, "canvas_length": plain.canvas_length, "end_id": codec.end_id}
     small = replace(template, sections=(replace(template.sections[0], tokens=40),))
     layout = lay(small, [Anchor("FINDINGS", "No pleural effusion or pneumothorax.")], **how)
-    words = codec.encode("The lungs are clear heart size is normal nodule")
-    prompts = [torch.tensor([([2] + [*words] * tokens)[:tokens]], device=plain.device) for tokens in (5, 160, 40)]
-    return [Job(read(plain, {"input_ids": ids}), layout, seed) for seed, ids in enumerate(prompts)]
+    return [Job(read(plain, {"input_ids": ids.to(plain.device)}), layout, seed) for seed, ids in enumerate(prompts)]
 
 
-def error(found: torch.Tensor, wanted: torch.Tensor) -> float:
-    return float((found - wanted).norm() / wanted.norm())
+def off(found: torch.Tensor, wanted: torch.Tensor) -> float:
+    """The relative error of a position's logits, in the middle: rounding that sends a token to another expert is rare,
+    happens to the plain step as well, and is large where it happens."""
+    found, wanted = found.float().cpu(), wanted.float().cpu()
+    return float(((found - wanted).norm(dim=-1) / wanted.norm(dim=-1)).median())
 
 
 @pytest.mark.parametrize("rows", [1, 3])
 def test_it_looks_at_canvases_as_the_plain_step_does(
-    rows: int, plain: LoadedModel, fast: SteppedModel, jobs: list[Job]
+    rows: int, directory: Path, plain: LoadedModel, fast: SteppedModel, prompts: list[torch.Tensor]
 ) -> None:
-    prefixes = [job.prefix for job in jobs[:rows]]
-    canvas = torch.randint(300, (rows, 64), generator=torch.Generator().manual_seed(3)).to(plain.device)
-    close = 1e-4 if plain.model.dtype == torch.float32 else 2e-2
-    looked = fast.stepper.look(fast, prefixes, canvas)
-    assert error(looked, PlainStepper().look(plain, prefixes, canvas)) < close
+    canvas = torch.randint(300, (rows, 64), generator=torch.Generator().manual_seed(3))
+
+    def looked(model: LoadedModel, stepper: PlainStepper | FastStepper) -> torch.Tensor:
+        prefixes = [read(model, {"input_ids": ids.to(model.device)}) for ids in prompts[:rows]]
+        return stepper.look(model, prefixes, canvas.to(model.device))
+
+    exact = load(directory, "cpu")
+    wanted = looked(exact, PlainStepper())
+    assert exact.model.dtype == torch.float32
+    assert off(looked(fast, fast.stepper), wanted) < 1e-4 + 1.25 * off(looked(plain, PlainStepper()), wanted)
 
 
 @pytest.mark.parametrize("rows", [1, 3])
