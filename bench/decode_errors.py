@@ -75,7 +75,7 @@ def fast_layer(layer: Any, x: Tensor, where: tuple[Tensor, ...], weights: expert
     hidden = x.flatten(0, 1)
     normed = layer.input_layernorm(hidden)
     attended = layers.attention(layer, hidden, normed, cos, sin, prompt[0], prompt[1], prompt[2], None)
-    of_experts = layers.sparse(layer, attended, weights)
+    of_experts = layers.sparse(attended, layers.route(layer, attended), weights)
     out, _ = layers.join(layer, attended, layers.dense(layer, attended, None), of_experts, layer.input_layernorm)
     return out.view_as(x)
 

@@ -40,10 +40,10 @@ class Tiles(NamedTuple):
 # By the number of tokens; tuned on one H200 with Triton 3.6, tokens spread evenly over 128 experts.
 _TILES = {
     128: Tiles(16, 16, Tile(64, 128, 2, 4), Tile(128, 64, 4, 8)),
-    256: Tiles(32, 32, Tile(64, 64, 5, 4), Tile(64, 64, 4, 4)),
-    512: Tiles(64, 32, Tile(64, 64, 5, 4), Tile(128, 64, 4, 4)),
-    1024: Tiles(128, 64, Tile(64, 64, 4, 4), Tile(128, 64, 3, 4)),
-    MOST_TOKENS: Tiles(128, 64, Tile(64, 64, 4, 4), Tile(128, 64, 4, 4)),
+    256: Tiles(32, 16, Tile(64, 64, 5, 4), Tile(64, 64, 4, 4)),
+    512: Tiles(64, 32, Tile(64, 64, 4, 4), Tile(64, 64, 4, 4)),
+    1024: Tiles(64, 32, Tile(64, 64, 4, 4), Tile(128, 64, 3, 4)),
+    MOST_TOKENS: Tiles(128, 64, Tile(64, 64, 3, 8), Tile(128, 64, 3, 4)),
 }
 _TILES_OF_8_BITS = {
     128: Tiles(16, 16, Tile(64, 128, 3, 4), Tile(128, 64, 4, 8)),

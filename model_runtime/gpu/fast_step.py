@@ -131,7 +131,7 @@ class FastStepper:
         buffers.canvas.copy_(under_way[0])
         buffers.probabilities.copy_(under_way[1])
         graph = torch.cuda.CUDAGraph()
-        urgent = torch.cuda.Stream(priority=-1)  # type: ignore[no-untyped-call]  # what is done aside has to wait
+        urgent = torch.cuda.Stream(priority=-1)  # type: ignore[no-untyped-call]  # what is done aside gives way
         with torch.cuda.graph(graph, pool=self._memory, stream=urgent):
             step()
         return graph.replay
@@ -147,8 +147,7 @@ class FastStepper:
         for (module, reader, joined, own), (kind, keys, values) in zip(weights, prompts, strict=True):
             where = (buffers.cos[kind], buffers.sin[kind], keys, values, buffers.first[kind])
             attended = layers.attention(module, hidden, normed, *where, joined)
-            few = len(hidden) <= _FEW
-            routed = None if few else layers.route(module, attended)
+            routed = layers.route(module, attended) if len(hidden) > _FEW else None
             with self._aside():
                 of_dense = layers.dense(module, attended, joined)
             of_experts = layers.sparse(attended, routed or layers.route(module, attended), own)
