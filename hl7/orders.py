@@ -21,6 +21,7 @@ class Order:
     requested_procedure_id: str = ""  # OBR-19
     indication: str = ""  # OBR-31 or OBR-13
     study_uid: str = ""  # ZDS-1 or IPC-3
+    priority: str = ""  # TQ1-9, OBR-27.6 or ORC-7.6: S (stat), A (as soon as possible), R (routine), … (table 0485)
 
 
 _ORDER_MESSAGES = {("ORM", "O01"), ("OMI", "O23")}
@@ -55,6 +56,7 @@ def read_order(message: Message) -> Order:
         requested_procedure_id=first(("IPC", 2, 1), ("OBR", 19, 1)),
         indication="; ".join(filter(None, reasons)) or message.get("OBR", 13),
         study_uid=first(("IPC", 3, 1), ("ZDS", 1, 1)),
+        priority=first(("TQ1", 9, 1), ("OBR", 27, 6), ("ORC", 7, 6)),
     )
 
 
@@ -79,6 +81,7 @@ def build_order(order: Order, patient: Patient, header: Header) -> bytes:
                     4: (identifier, text, scheme),
                     18: order.accession_number,
                     19: order.requested_procedure_id,
+                    27: ("", "", "", "", "", order.priority),
                     31: ("", order.indication),
                 },
             ),

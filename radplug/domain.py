@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from pathlib import Path
 
 from dicom_io.study import Instance, Patient
@@ -32,6 +32,21 @@ NEXT: Mapping[CaseState, frozenset[CaseState]] = {
     CaseState.FAILED: frozenset({CaseState.RECEIVING, CaseState.COMPLETE}),
 }
 SETTLED = frozenset({CaseState.DELIVERED, CaseState.NOT_DRAFTED, CaseState.FAILED})
+
+
+class Priority(IntEnum):
+    """How urgent the order is; the worklist shows the lowest number first."""
+
+    STAT = 0
+    URGENT = 1
+    ROUTINE = 2
+
+    @classmethod
+    def of(cls, order: Order) -> Priority:
+        """HL7 table 0485; whatever is neither stat nor in a hurry is routine."""
+        return {"S": cls.STAT, "A": cls.URGENT, "P": cls.URGENT, "C": cls.URGENT, "T": cls.URGENT}.get(
+            order.priority[:1].upper(), cls.ROUTINE
+        )
 
 
 class StaleWork(Exception):
@@ -69,6 +84,7 @@ class Case:
     study_description: str
     modality: str
     body_part: str
+    priority: Priority
     instances: int
     first_received_at: datetime
     last_received_at: datetime

@@ -104,6 +104,11 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
     connection.isolation_level = None  # sqlite3 would begin transactions on its own, and too late
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+    connection.create_function("lower", 1, _lower, deterministic=True)  # SQLite's own knows ASCII alone
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

@@ -182,6 +182,7 @@ class Drafting:
                     template=draft.template,
                     text=draft.text.as_json(),
                     doubtful=draft.doubtful,
+                    lowest=draft.text.confidence.lowest if draft.text.confidence else None,
                     images=KEY_IMAGES.dump_python(draft.images, mode="json"),
                     order=ORDER.dump_python(draft.order) if draft.order else None,
                     drafted_at=draft.drafted_at,

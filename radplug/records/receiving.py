@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from dicom_io.study import Instance
 from hl7.orders import Order
-from radplug.domain import CaseState, Dictation, Patience, Received, StoredFile
+from radplug.domain import CaseState, Dictation, Patience, Priority, Received, StoredFile
 from radplug.records.database import Database, insert_or_ignore
 from radplug.records.moves import move
 from radplug.records.schema import cases, deliveries, dictations, instances, orders
@@ -75,6 +75,9 @@ class Receiving:
                 connection.execute(
                     sa.update(orders).where(orders.c.accession_number == order.accession_number).values(row)
                 )
+            if order.accession_number:
+                ordered = cases.c.accession_number == order.accession_number
+                connection.execute(sa.update(cases).where(ordered).values(priority=Priority.of(order)))
 
     def add_dictation(self, dictation: Dictation) -> None:
         """Record a phrase; a case of its study that is drafted, or just being drafted, is drafted anew around it."""
@@ -133,7 +136,11 @@ def _note_arrival(
     """What a new instance changes on its case. Only an image keeps a study open or reopens it."""
     this = cases.c.id == case_id
     case = connection.execute(sa.select(cases).where(this)).one()
-    learnt = {name: value for name, value in _case_facts(instance).items() if value and not getattr(case, name)}
+    learnt: dict[str, str | int] = {
+        name: value for name, value in _case_facts(instance).items() if value and not getattr(case, name)
+    }
+    if "accession_number" in learnt:
+        learnt |= _priority(connection, instance.accession_number)
     connection.execute(
         sa.update(cases).where(this).values(**learnt, instances=cases.c.instances + 1, last_received_at=at)
     )
@@ -169,3 +176,9 @@ def _case_facts(instance: Instance) -> dict[str, str]:
         "modality": instance.modality if instance.is_image else "",
         "body_part": instance.body_part if instance.is_image else "",
     }
+
+
+def _priority(connection: sa.Connection, accession_number: str) -> dict[str, int]:
+    """What the order says of it, where it has come before the images."""
+    row = connection.execute(sa.select(orders.c.facts).where(orders.c.accession_number == accession_number)).first()
+    return {"priority": Priority.of(ORDER.validate_python(row.facts))} if row else {}

@@ -50,6 +50,7 @@ cases = sa.Table(
     sa.Column("study_description", sa.Text, nullable=False, default=""),
     sa.Column("modality", sa.Text, nullable=False, default=""),
     sa.Column("body_part", sa.Text, nullable=False, default=""),
+    sa.Column("priority", sa.SmallInteger, nullable=False, server_default="2"),  # domain.Priority
     sa.Column("instances", sa.Integer, nullable=False, default=0),
     sa.Column("first_received_at", UtcDateTime, nullable=False),
     sa.Column("last_received_at", UtcDateTime, nullable=False),
@@ -60,6 +61,7 @@ cases = sa.Table(
     sa.Column("lease_until", UtcDateTime),
     sa.Column("fence", sa.Integer, nullable=False, default=0),
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Index("ix_cases_worklist", "priority", sa.desc("last_received_at"), "id"),
 )
 
 instances = sa.Table(
@@ -107,6 +109,7 @@ drafts = sa.Table(
     sa.Column("template", sa.Text, nullable=False),
     sa.Column("text", sa.Text, nullable=False),  # DraftText in JSON
     sa.Column("doubtful", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("lowest", sa.Float),  # confidence of the sentence that the model was least sure of
     sa.Column("images", sa.JSON, nullable=False),
     sa.Column("order", sa.JSON),
     sa.Column("drafted_at", UtcDateTime, nullable=False),
@@ -161,4 +164,30 @@ audit = sa.Table(
     sa.Column("case_id", sa.String(32), nullable=False, default="", index=True),
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("detail", sa.JSON, nullable=False),
+)
+
+accounts = sa.Table(
+    "accounts",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("password", sa.Text, nullable=False),  # argon2id, with its parameters and salt; empty: nobody's
+    sa.Column("made_at", UtcDateTime, nullable=False),
+)
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("digest", sa.String(64), primary_key=True),  # sha256 of the cookie, which is kept nowhere
+    sa.Column("account", sa.String(64), sa.ForeignKey("accounts.name"), nullable=False, index=True),
+    sa.Column("begun_at", UtcDateTime, nullable=False),
+    sa.Column("seen_at", UtcDateTime, nullable=False),
+)
+
+links = sa.Table(
+    "links",
+    metadata,
+    sa.Column("digest", sa.String(64), primary_key=True),  # sha256 of a link that signs in once
+    sa.Column("account", sa.String(64), sa.ForeignKey("accounts.name"), nullable=False),
+    sa.Column("until", UtcDateTime, nullable=False),
 )

@@ -20,6 +20,7 @@ from radplug.domain import (
     DocumentKind,
     Draft,
     KeyImage,
+    Priority,
     UnknownCase,
 )
 from radplug.records.database import Database
@@ -49,18 +50,18 @@ class Viewing:
             row = connection.execute(sa.select(cases).where(cases.c.id == case_id)).first()
         if row is None:
             raise UnknownCase(f"there is no case {case_id!r}; `radplug cases` lists them")
-        return _case(row)
+        return case_of(row)
 
     def case_of_study(self, study_uid: str) -> Case | None:
         with self._database.reading() as connection:
             row = connection.execute(sa.select(cases).where(cases.c.study_uid == study_uid)).first()
-        return _case(row) if row else None
+        return case_of(row) if row else None
 
     def cases(self, limit: int = 100) -> list[Case]:
         """The cases that changed last, newest first."""
         newest = sa.select(cases).order_by(cases.c.last_received_at.desc(), cases.c.id).limit(limit)
         with self._database.reading() as connection:
-            return [_case(row) for row in connection.execute(newest)]
+            return [case_of(row) for row in connection.execute(newest)]
 
     def whole(self, case_id: str) -> CaseView:
         """Raises UnknownCase."""
@@ -102,7 +103,7 @@ def delivery_of(row: sa.Row[Any]) -> Delivery:
     )
 
 
-def _case(row: sa.Row[Any]) -> Case:
+def case_of(row: sa.Row[Any]) -> Case:
     patient = Patient(row.patient_id, row.patient_issuer, row.patient_name, row.patient_birth_date, row.patient_sex)
     return Case(
         id=row.id,
@@ -116,6 +117,7 @@ def _case(row: sa.Row[Any]) -> Case:
         study_description=row.study_description,
         modality=row.modality,
         body_part=row.body_part,
+        priority=Priority(row.priority),
         instances=row.instances,
         first_received_at=row.first_received_at,
         last_received_at=row.last_received_at,

@@ -22,6 +22,7 @@ from radplug.acceptance.returned import ReturnedOru, ReturnedSr
 from radplug.acceptance.simulated_pacs import SimulatedPacs
 from radplug.acceptance.simulated_ris import SimulatedRis
 from radplug.domain import Case, CaseState, Delivery, DeliveryState, Dictation, Due, StaleWork
+from radplug.records.worklist import Wanted
 from radplug.wiring import House
 
 
@@ -59,10 +60,17 @@ def test_oru_alone(build: Callable[..., House], tmp_path: Path) -> None:
         assert ReturnedOru.read(ris.received[0]).faults == ()
 
 
-def test_without_destinations_the_draft_stands_all_the_same(build: Callable[..., House], tmp_path: Path) -> None:
-    house = build()
+def test_without_destinations_the_draft_stands_all_the_same(
+    build: Callable[..., House], tmp_path: Path, database_url: str
+) -> None:
+    """On each database."""
+    house = build(database={"url": database_url})
     case, deliveries = draft_and_deliver(house, send_study(house, tmp_path / "study"))
     assert (case.state, case.version, deliveries) == (CaseState.DELIVERED, 1, ())
+    (draft,) = house.viewing.drafts(case.id)
+    assert draft.text.sections
+    (row,) = house.worklist.page(Wanted(), patients=True).rows
+    assert (row.case, row.lowest) == (case, draft.text.confidence and draft.text.confidence.lowest)
 
 
 @contextmanager

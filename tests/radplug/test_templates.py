@@ -23,7 +23,7 @@ from hl7.orders import Order
 from model_runtime.canvas import FREE, Code, Section, Template, lay, pages
 from radplug.cli import app
 from radplug.doctor import examine
-from radplug.domain import Case, CaseState, KeptInstance
+from radplug.domain import Case, CaseState, KeptInstance, Priority
 from radplug.settings import Settings
 from radplug.templates import BadTemplate, TemplateFile, choose, read, read_all
 from radplug.templates.lines import line_of, line_of_error
@@ -229,7 +229,25 @@ class TestPlan:
             columns=1,
         )
         case = Case(
-            *("1", "1.5", CaseState.COMPLETE, 0, "", Patient(), "A1", "", "", "DX", "CHEST", 1, now, now), None, 0
+            *(
+                "1",
+                "1.5",
+                CaseState.COMPLETE,
+                0,
+                "",
+                Patient(),
+                "A1",
+                "",
+                "",
+                "DX",
+                "CHEST",
+                Priority.ROUTINE,
+                1,
+                now,
+                now,
+            ),
+            None,
+            0,
         )
         order = Order("A1", procedure_code=ordered) if ordered else None
         return site.draftsman.plan(case, [KeptInstance(image, "")], order).template.name
