@@ -1,31 +1,125 @@
-"""The README's pictures, made from a real run of the demo:  python docs/pictures.py"""
+"""The README's pictures, made from a real run of the demo and a real Chromium:  python docs/pictures.py"""
 
 from __future__ import annotations
 
 import os
 import shutil
 import tempfile
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from playwright.sync_api import sync_playwright
+from pydicom import dcmread
 from rich.console import Console
 
+from dicom_io.sending import Peer
 from radplug import demo
+from radplug.acceptance import synthetic_study
+from radplug.acceptance.running_site import RunningSite, free_port
+from radplug.acceptance.simulated_pacs import SimulatedPacs
+from radplug.acceptance.simulated_ris import SimulatedRis
+from radplug.domain import CaseState, Dictation
+from radplug.people import Role
 
 IMAGES = Path(__file__).parent / "images"
+CHROMIUM = shutil.which("chromium")
+STUDIES = (
+    ("Phantom^Ada", "CHEST", "R"),
+    ("Müller-Phantom^Jürgen", "CHEST", "R"),
+    ("Phantom^Hand", "HAND", "R"),
+    ("Phantom^Li", "CHEST", "A"),
+    ("Phantom^Demo", "CHEST", "S"),
+)
+SITE = """
+[listener]
+host = "127.0.0.1"
+port = {listener}
+calling_ae_titles = ["PACS"]
+[store]
+data = "{data}"
+keep_free_mib = 64
+[assembly]
+quiet_seconds = 0.5
+[web]
+port = 0
+[[pacs]]
+name = "pacs"
+ae_title = "PACS"
+host = "127.0.0.1"
+port = {pacs}
+[[reporting]]
+name = "ris"
+host = "127.0.0.1"
+port = {ris}
+"""
 
 
 def main() -> None:
     IMAGES.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere:
+    with tempfile.TemporaryDirectory() as folder:
+        of_the_demo(Path(folder))
+    with tempfile.TemporaryDirectory() as folder:
+        of_the_pages(Path(folder))
+
+
+def of_the_demo(folder: Path) -> None:
+    with Path(os.devnull).open("w") as nowhere:
         terminal = Console(record=True, width=110, file=nowhere, force_terminal=True)
-        status = demo.run(None, None, Path(folder), False, terminal, terminal)
-        if status:
-            raise SystemExit(f"the demo ended with {status}; no picture was made")
-        shown = terminal.export_text(clear=False)
-        terminal.save_svg(str(IMAGES / "demo.svg"), title="make demo")
-        (image,) = Path(folder).glob("data/cases/*/v1/image-1.png")
-        shutil.copy(image, IMAGES / "phantom.png")
-    Console().print(shown, markup=False, highlight=False)
+        status = demo.run(None, None, folder, False, terminal, terminal)
+    if status:
+        raise SystemExit(f"the demo ended with {status}; no picture was made")
+    terminal.save_svg(str(IMAGES / "demo.svg"), title="make demo")
+    (image,) = folder.glob("data/cases/*/v1/image-1.png")
+    shutil.copy(image, IMAGES / "phantom.png")
+
+
+def of_the_pages(folder: Path) -> None:
+    """A site with a few studies, one of them urgent, one dictated for, and one that is not drafted."""
+    if CHROMIUM is None:
+        raise SystemExit("there is no chromium to make pictures with: make peers")
+    with SimulatedPacs("PACS", folder / "pacs") as pacs, SimulatedRis(folder / "ris") as ris:
+        toml = SITE.format(data=folder / "data", listener=free_port(), pacs=pacs.port, ris=ris.port)
+        with RunningSite(folder, toml) as site, sync_playwright() as playwright:
+            house = site.house
+            last = fill(site, pacs, folder)
+            house.people.add_without_password("maria", Role.RADIOLOGIST, house.now())
+            link = house.people.link("maria", house.now() + timedelta(minutes=5))
+            address = next(station.detail for station in house.stations.all() if station.name == "web")
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            page = browser.new_page(viewport={"width": 1280, "height": 640})
+            page.goto(f"{address}/sign-in/{link}")
+            page.locator("#live.well").wait_for()
+            page.locator("[data-count='complete']", has_text="0").wait_for(timeout=60_000)
+            page.keyboard.press("j")
+            page.screenshot(path=IMAGES / "worklist.png")
+            page.goto(f"{address}/cases/{last}")
+            page.locator("#live.well").wait_for()
+            page.set_viewport_size({"width": 1280, "height": 760})
+            page.screenshot(path=IMAGES / "case.png")
+            browser.close()
+
+
+def fill(site: RunningSite, pacs: SimulatedPacs, folder: Path) -> str:
+    """Studies from the PACS; the id of the case that is urgent and was dictated for."""
+    house, listener = site.house, site.settings.listener
+    for number, (name, part, priority) in enumerate(STUDIES):
+        study = synthetic_study.write(folder / str(number), 1_000_000_001 + number, datetime.now(UTC))
+        for file in study.files:
+            data_set = dcmread(file)
+            data_set.PatientName, data_set.PatientID, data_set.BodyPartExamined = name, f"PHANTOM-{number + 1}", part
+            data_set.StudyDescription = f"{part.capitalize()} radiograph, synthetic"
+            data_set.save_as(file)
+        house.receiving.add_order(replace(study.order, priority=priority), house.now())
+        if priority == "S":
+            said = ("FINDINGS", "Small right pleural effusion, new since yesterday.", "demo")
+            house.receiving.add_dictation(Dictation(*said, house.now(), study_uid=study.study_uid))
+            urgent = study.study_uid
+        pacs.send_study(study.files, Peer(listener.ae_title, "127.0.0.1", listener.port), lambda done: None)
+    while (case := house.viewing.case_of_study(urgent)) is None or case.state is not CaseState.DELIVERED:
+        time.sleep(0.1)
+    return case.id
 
 
 if __name__ == "__main__":

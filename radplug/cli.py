@@ -19,7 +19,9 @@ from model_runtime.lora.adapter_card import AdapterCard
 from radplug import __version__, logs, settings, show
 from radplug.adapter_rules import directories
 from radplug.domain import Dictation, UnknownCase
+from radplug.people import Role
 from radplug.records.database import WrongSchema
+from radplug.records.people import BadAccount
 from radplug.settings import SettingsError
 from radplug.supervisor import StationFailed
 from radplug.templates import BadTemplate, TemplateFile, read
@@ -110,6 +112,14 @@ def work(context: typer.Context, queue: Annotated[Literal["draft", "delivery"], 
     raise typer.Exit(stations.work(house, _broker_url(house), queue))
 
 
+@app.command(rich_help_panel="Stations")
+def web(context: typer.Context) -> None:
+    """Serve the worklist to browsers."""
+    from radplug import stations
+
+    stations.web(_house(context, "web"))
+
+
 # ── looking on ──
 
 
@@ -195,12 +205,13 @@ def demo(
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Keep everything in this folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
+    serve: Annotated[bool, typer.Option("--serve", help="Stay up, and print a link into the worklist.")] = False,
 ) -> None:
     """The whole way on this machine: a simulated PACS sends a study, and its draft comes back."""
     from radplug.demo import DemoFailed, run
 
     try:
-        raise typer.Exit(run(study, anchor, data, as_json, out, err))
+        raise typer.Exit(run(study, anchor, data, as_json, out, err, serve=serve))
     except DemoFailed as error:
         raise _Stop(str(error)) from error
 
@@ -235,6 +246,32 @@ def templates(
 def print_settings() -> None:
     """Print a settings file with every setting at its default."""
     out.print(settings.reference(), end="", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command(rich_help_panel="Setting up")
+def account(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="Who; left out: everybody is listed.")] = None,
+    role: Annotated[Role, typer.Option(help="What they may do.")] = Role.RADIOLOGIST,
+    password_from: Annotated[
+        Path | None, typer.Option(help="File whose first line is the password; it is asked for otherwise.")
+    ] = None,
+) -> None:
+    """Give somebody an account for the worklist, or another role and password."""
+    house = _house(context, "cli")
+    if name is None:
+        for person in house.people.all():
+            out.print(f"{person.name}  {person.role}", highlight=False, markup=False)
+        return
+    if password_from:
+        password = (password_from.read_text(encoding="utf-8").splitlines() or [""])[0]
+    else:
+        password = typer.prompt("password", hide_input=True, confirmation_prompt=True)
+    try:
+        house.people.add(name, role, password, house.now())
+    except BadAccount as error:
+        raise _Stop(str(error)) from error
+    house.audit.note("account made", role=role)
 
 
 @app.command(rich_help_panel="Setting up")

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from radplug.acceptance.simulated_ris import SimulatedRis
 from radplug.anchors import BadAnchor, parse
 from radplug.demo_report import Outcome
 from radplug.domain import SETTLED, CaseState, DeliveryState, Dictation
+from radplug.people import Role
 from radplug.records.viewing import CaseView
 from radplug.settings import Settings
 from radplug.supervisor import STATIONS
@@ -43,6 +45,7 @@ ANCHORS = (
 )
 DRAFT_SECONDS = 240.0
 PACS_AE, OUR_AE = "DEMOPACS", "RADPLUG"
+WHO, LINK_LIFE = "demo", timedelta(minutes=30)
 
 
 class DemoFailed(Exception):
@@ -59,9 +62,18 @@ class Sendable:
 
 
 def run(
-    folder: Path | None, given: Sequence[str] | None, data: Path | None, as_json: bool, out: Console, err: Console
+    folder: Path | None,
+    given: Sequence[str] | None,
+    data: Path | None,
+    as_json: bool,
+    out: Console,
+    err: Console,
+    *,
+    serve: bool = False,
 ) -> int:
     """Show the demo on `err`, with JSON on `out` if asked for, else on `out`; the exit code.
+
+    With `serve` the stations stay up afterwards, and a link into the worklist is shown, until Ctrl-C.
 
     Raises:
         DemoFailed: nothing could be shown at all.
@@ -75,7 +87,7 @@ def run(
         pacs = stack.enter_context(SimulatedPacs(PACS_AE, root / "pacs"))
         ris = stack.enter_context(SimulatedRis(root / "ris"))
         progress = stack.enter_context(_progress(people))
-        task = progress.add_task("starting listener, clock, model and delivery", total=len(STATIONS))
+        task = progress.add_task("starting listener, clock, model, delivery and worklist", total=len(STATIONS))
         running = RunningSite(root, _toml(root, pacs, ris), lambda ready: progress.update(task, completed=ready))
         try:
             house = stack.enter_context(running).house
@@ -90,11 +102,27 @@ def run(
             )
         not_sent = _send(pacs, study, site, progress)
         view = _wait_for_draft(house, study, progress)
-    outcome = Outcome.of(view, anchors, root, site, pacs.received, ris.received, not_sent)
-    demo_report.show(people, outcome, site)
+        outcome = Outcome.of(view, anchors, root, site, pacs.received, ris.received, not_sent)
+        if serve:
+            progress.stop()
+            demo_report.show(people, outcome, site)
+            _serve(house, people)
+    if not serve:
+        demo_report.show(people, outcome, site)
     if as_json:
         out.print(json.dumps(outcome.as_json(), ensure_ascii=False), markup=False, highlight=False, soft_wrap=True)
     return 0 if outcome.good else 1
+
+
+def _serve(house: House, people: Console) -> None:
+    """Show the way into the worklist, and wait for Ctrl-C."""
+    house.people.add_without_password(WHO, Role.RADIOLOGIST, house.now())
+    link = house.people.link(WHO, house.now() + LINK_LIFE)
+    (address,) = (station.detail for station in house.stations.all() if station.name == "web")
+    people.print(f"\nThe worklist, for a browser on this machine; the link signs in once:\n{address}/sign-in/{link}")
+    people.print("Ctrl-C ends it.")
+    with suppress(KeyboardInterrupt):
+        threading.Event().wait()
 
 
 def _anchors(given: Sequence[str] | None) -> tuple[Anchor, ...]:
@@ -139,6 +167,9 @@ keep_free_mib = 64
 
 [assembly]
 quiet_seconds = 1.0
+
+[web]
+port = 0
 
 [drafting]
 assume_body_part = "CHEST"  # the demo model knows nothing else

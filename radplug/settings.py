@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import tomllib
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from radplug.people import SessionLife
 
 AeTitle = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=r"^[ -\[\]-~]+$")
@@ -171,6 +174,26 @@ class DeviceSettings(Section):
     serial_number: str = Field("SITE-1", description="Device Serial Number")
 
 
+class WebSettings(Section):
+    """The worklist, for browsers."""
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: Port = Field(8080, description="port to listen on; 0 takes a free one")
+    certificate: Path | None = Field(None, description="PEM file of the certificate and its chain; empty: plain HTTP")
+    key: Path | None = Field(None, description="PEM file of its private key")
+    behind_https: bool = Field(False, description="a reverse proxy in front of us speaks HTTPS with the browsers")
+    idle_minutes: Seconds = Field(20.0, description="who does nothing for so long is signed out")
+    session_hours: Seconds = Field(10.0, description="everybody is signed out so long after signing in")
+
+    @property
+    def session_life(self) -> SessionLife:
+        return SessionLife(timedelta(minutes=self.idle_minutes), timedelta(hours=self.session_hours))
+
+    @property
+    def https(self) -> bool:
+        return self.certificate is not None or self.behind_https
+
+
 class LogSettings(Section):
     """What the stations say."""
 
@@ -196,6 +219,7 @@ class Settings(BaseSettings):
     drafting: DraftingSettings = DraftingSettings()
     delivery: DeliverySettings = DeliverySettings()
     device: DeviceSettings = DeviceSettings()
+    web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
     adapter: tuple[AdapterSettings, ...] = ()
     pacs: tuple[PacsDestination, ...] = ()

@@ -59,6 +59,20 @@ def run_clock(house: House, doorbell: Doorbell) -> None:
         clock.run(house, doorbell, stop)
 
 
+def web(house: House) -> None:
+    """The worklist: pages for browsers, until told to stop."""
+    from radplug.web.serving import CannotServe, serving
+
+    with at_work(house, "web") as stop:
+        try:
+            with serving(house) as address:
+                house.stations.ready("web", house.now(), address)
+                log.info("ready", address=address)
+                stop.wait()
+        except CannotServe as error:
+            raise StationFailed(str(error)) from error
+
+
 def work(house: House, broker_url: str, queue: str) -> int:
     """A worker of the queue `draft` or `delivery`; its exit status.
 

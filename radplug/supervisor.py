@@ -19,6 +19,7 @@ STATIONS: Mapping[str, Sequence[str]] = {
     "clock": ("clock",),
     "draft": ("work", "draft"),
     "delivery": ("work", "delivery"),
+    "web": ("web",),
 }
 LOOK_EVERY = 0.2  # seconds
 QUICK_DEATH = 10.0  # seconds: a station that dies sooner after its start is not restarted at once

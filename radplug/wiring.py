@@ -18,9 +18,11 @@ from radplug.parts import Policy
 from radplug.records.database import Database
 from radplug.records.delivering import Delivering
 from radplug.records.drafting import Drafting
+from radplug.records.people import People
 from radplug.records.receiving import Receiving
 from radplug.records.stations import Stations
 from radplug.records.viewing import Viewing
+from radplug.records.worklist import Worklist
 from radplug.settings import Settings
 from radplug.study_store import StudyStore, make_private
 from radplug.templates import TemplateFile, read_all
@@ -97,8 +99,20 @@ class House:
         return Stations(self.database)
 
     @cached_property
+    def worklist(self) -> Worklist:
+        return Worklist(self.database)
+
+    @cached_property
+    def people(self) -> People:
+        return People(self.database)
+
+    @cached_property
     def audit(self) -> AuditTrail:
-        return AuditTrail(self.database, self._actor)
+        return self.audit_by(self._actor)
+
+    def audit_by(self, actor: str) -> AuditTrail:
+        """What a person does is noted under their own name."""
+        return AuditTrail(self.database, actor)
 
     # ── the draft ──
 

@@ -76,6 +76,8 @@ quiet_seconds = 0.5
 [model]
 checkpoint = {json.dumps(str(checkpoint))}
 threads = 1
+[web]
+port = 0
 [delivery]
 first_retry_seconds = 0.2
 {extra}

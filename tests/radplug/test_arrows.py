@@ -27,7 +27,8 @@ MAY_IMPORT = {
     "radplug.domain": WORD_FILES,
     "radplug.parts": {"radplug.domain", *WORD_FILES},
     "radplug.pipeline": {"radplug.parts", "radplug.domain", *WORD_FILES},
-    "radplug.settings": set(),
+    "radplug.people": set(),
+    "radplug.settings": {"radplug.people"},
     "radplug.adapter_rules": {"radplug.settings"},
     "radplug.findings": set(),
     "radplug.anchors": set(),
@@ -35,7 +36,7 @@ MAY_IMPORT = {
     "radplug.embedded_redis": set(),
     "radplug.supervisor": set(),
     "radplug.logs": {"radplug.settings"},
-    "radplug.records": {"radplug.domain", *WORD_FILES},
+    "radplug.records": {"radplug.domain", "radplug.people", *WORD_FILES},
     "radplug.migrations": {"radplug.records"},
     "radplug.study_store": {"radplug.domain", *WORD_FILES},
     "radplug.audit": {"radplug.records"},
@@ -56,7 +57,7 @@ MAY_IMPORT = {
 # Upstairs: wiring knows every floor, and these stand on it.
 ENTRANCES = {
     *("wiring", "clock", "worker", "stations", "doctor", "show", "demo", "demo_report", "acceptance", "cli"),
-    "training_commands",
+    *("training_commands", "web"),
 }
 
 

@@ -1,0 +1,51 @@
+"""One case: its images beside its report, with what whoever reads the draft should know of it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, HTTPException, Path, Request
+from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
+
+from radplug.people import Right
+from radplug.web.who import Acting, LookingOn, Site, needs
+from radplug.web.words import templates
+
+router = APIRouter(include_in_schema=False)
+pages = templates()
+CaseId = Annotated[str, Path(pattern="^[0-9a-f]{1,32}$")]
+
+
+@router.get("/cases/{case_id}", response_class=HTMLResponse, dependencies=[Depends(needs(Right.CASES))])
+def case(case_id: CaseId, request: Request, house: Site, person: Acting, version: int | None = None) -> Response:
+    view = house.viewing.whole(case_id)
+    draft = next((d for d in view.drafts if d.version == (version or view.case.version)), None)
+    if version is not None and draft is None:
+        raise HTTPException(404, f"this case has no draft {version}")
+    house.audit_by(person.name).note("viewed", case_id, version=draft.version if draft else 0)
+    context = {
+        "person": person,
+        "patients": person.may(Right.PATIENTS),
+        "reports": person.may(Right.REPORTS),
+        "view": view,
+        "case": view.case,
+        "draft": draft,
+    }
+    return pages.TemplateResponse(request, "case.html", context)
+
+
+@router.get("/cases/{case_id}/version", dependencies=[Depends(needs(Right.CASES))])
+def version(case_id: CaseId, house: Site) -> PlainTextResponse:
+    """The number of the latest draft, for a page that shows an older one or none."""
+    return PlainTextResponse(str(house.viewing.case(case_id).version))
+
+
+@router.get("/cases/{case_id}/images/{version}/{number}.png", dependencies=[Depends(needs(Right.PATIENTS))])
+def key_image(case_id: CaseId, version: int, number: int, house: Site, person: LookingOn) -> Response:
+    """The `number`th (from 1) image that the model was shown for a draft."""
+    drafts = {draft.version: draft for draft in house.viewing.drafts(case_id)}
+    images = drafts[version].images if version in drafts else ()
+    if not 1 <= number <= len(images):
+        raise HTTPException(404, "there is no such image")
+    file = house.store.path(images[number - 1].file)
+    return FileResponse(file, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})

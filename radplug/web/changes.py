@@ -1,0 +1,86 @@
+"""Rows that have moved, told to every open page: one look at the database serves all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+from sqlalchemy.exc import SQLAlchemyError
+
+from radplug.logs import told
+from radplug.records.worklist import Moment, Worklist
+from radplug.web.who import LookingOn, Site, life
+
+LOOK_EVERY = 0.3  # seconds
+STILL_THERE_EVERY = 15.0  # seconds; proxies close a connection that says nothing
+
+router = APIRouter(include_in_schema=False)
+log = structlog.get_logger(__name__)
+
+
+class Watch:
+    """Counts how often the rows have moved, and wakes who waits for it."""
+
+    def __init__(self, worklist: Worklist) -> None:
+        self._worklist = worklist
+        self._moment: Moment | None = None
+        self._count = 0
+        self._moved = asyncio.Event()
+
+    @asynccontextmanager
+    async def going(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(self._look())
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    async def _look(self) -> None:
+        while True:
+            try:
+                moment = await asyncio.to_thread(self._worklist.moment)
+            except SQLAlchemyError as error:
+                log.warning("the database cannot be looked at; trying again", **told(error))
+            else:
+                if moment != self._moment:
+                    self._moment, self._count = moment, self._count + 1
+                    self._moved.set()
+                    self._moved = asyncio.Event()
+            await asyncio.sleep(LOOK_EVERY)
+
+    @property
+    def count(self) -> int:
+        return self._count
+
+    async def moved(self, since: int) -> int:
+        """The count, once it is another than `since`."""
+        while self._count == since:
+            await self._moved.wait()
+        return self._count
+
+
+@router.get("/changes")
+def changes(request: Request, house: Site, person: LookingOn) -> StreamingResponse:
+    """Server-sent events, `change` for each time that something has changed; it ends when the session does."""
+    watch: Watch = request.app.state.watch
+
+    async def events() -> AsyncIterator[str]:
+        count = watch.count
+        yield "event: change\ndata: 0\n\n"  # what the page was made from may be old by now
+        while True:
+            try:
+                count = await asyncio.wait_for(watch.moved(count), STILL_THERE_EVERY)
+            except TimeoutError:
+                secret = request.cookies.get("radplug", "")
+                if await asyncio.to_thread(house.people.whose, secret, house.now(), life(house)) is None:
+                    yield "event: over\ndata: 0\n\n"
+                    return
+                yield ": still there\n\n"
+            else:
+                yield f"event: change\ndata: {count}\n\n"
+
+    return StreamingResponse(events(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})

@@ -1,0 +1,66 @@
+"""The application on a socket, in a thread of its own."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from radplug.settings import WebSettings
+from radplug.web.app import create
+from radplug.wiring import House
+
+
+class CannotServe(Exception):
+    """The address is taken, or the certificate cannot be used; the text says which."""
+
+
+@contextmanager
+def serving(house: House) -> Iterator[str]:
+    """Serve a site's pages while the block runs; gives their address. Raises CannotServe."""
+    settings = house.settings.web
+    try:
+        listening = socket.create_server((settings.host, settings.port))
+    except OSError as error:
+        reason = f"{settings.host}:{settings.port} cannot be listened on: {error.strerror}; is it taken?"
+        raise CannotServe(reason) from error
+    with listening:
+        server = _Server(_config(house, settings))
+        thread = threading.Thread(target=server.run, args=([listening],), name="web")
+        thread.start()
+        try:
+            server.answers.wait()
+            yield f"{'https' if settings.certificate else 'http'}://{settings.host}:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def _config(house: House, settings: WebSettings) -> uvicorn.Config:
+    config = uvicorn.Config(
+        create(house),
+        ssl_certfile=settings.certificate,
+        ssl_keyfile=settings.key,
+        access_log=False,  # what is searched for may be a patient's name
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=1,  # open pages listen for changes without end
+    )
+    try:
+        config.load()
+    except OSError as error:
+        raise CannotServe(f"web.certificate or web.key cannot be used: {error}") from error
+    return config
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.answers = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.answers.set()

@@ -1,0 +1,97 @@
+"""Signing in and out: a name with its password, or a link that does so once."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from radplug.web.who import COOKIE, Site, let_in
+from radplug.web.words import templates
+
+FREE_TRIES, PAUSE, LONGEST_PAUSE = 5, 1.0, 300.0  # failures before a pause, which doubles with each more; seconds
+MOST_NAMES = 10_000
+
+router = APIRouter(include_in_schema=False)
+pages = templates()
+
+
+class Tries:
+    """Failed attempts by name and by address; who has failed often waits."""
+
+    def __init__(self) -> None:
+        self._failed: dict[str, tuple[int, float]] = {}  # how often, and until when it waits
+
+    def wait(self, *keys: str) -> float:
+        """Seconds until the next attempt counts; 0 for at once."""
+        return max(self._failed.get(key, (0, 0.0))[1] - time.monotonic() for key in keys)
+
+    def failed(self, *keys: str) -> None:
+        for key in keys:
+            times = self._failed.pop(key, (0, 0.0))[0] + 1
+            pause = min(PAUSE * 2.0 ** (times - FREE_TRIES), LONGEST_PAUSE) if times >= FREE_TRIES else 0.0
+            self._failed[key] = times, time.monotonic() + pause
+        while len(self._failed) > MOST_NAMES:
+            self._failed.pop(next(iter(self._failed)))
+
+    def forget(self, *keys: str) -> None:
+        for key in keys:
+            self._failed.pop(key, None)
+
+
+@router.get("/sign-in", response_class=HTMLResponse)
+def ask(request: Request, to: str = "/") -> Response:
+    return pages.TemplateResponse(request, "sign_in.html", {"to": _inside(to), "refused": ""})
+
+
+@router.post("/sign-in", response_class=HTMLResponse)
+def sign_in(
+    request: Request,
+    house: Site,
+    name: Annotated[str, Form(max_length=64)],
+    password: Annotated[str, Form(max_length=1024)],
+    to: Annotated[str, Form()] = "/",
+) -> Response:
+    tries: Tries = request.app.state.tries
+    keys = (f"name {name}", f"address {request.client.host if request.client else ''}")
+    if (seconds := tries.wait(*keys)) > 0:
+        return _refused(request, to, f"too many attempts; try again in {seconds:.0f} seconds", 429)
+    person = house.people.known(name, password)
+    if person is None:
+        tries.failed(*keys)
+        house.audit_by("unknown").note("sign-in refused")
+        return _refused(request, to, "the name or the password is wrong", 401)
+    tries.forget(keys[0])
+    response = RedirectResponse(_inside(to), 303)
+    let_in(response, house, person)
+    return response
+
+
+@router.get("/sign-in/{secret}")
+def by_link(secret: str, request: Request, house: Site) -> Response:
+    person = house.people.redeem(secret, house.now())
+    if person is None:
+        return _refused(request, "/", "this link has been used, or is too old; ask for another", 401)
+    response = RedirectResponse("/", 303)
+    let_in(response, house, person)
+    return response
+
+
+@router.post("/sign-out")
+def sign_out(request: Request, house: Site) -> Response:
+    house.people.end(request.cookies.get(COOKIE, ""))
+    response = RedirectResponse("/sign-in", 303)
+    response.delete_cookie(COOKIE)
+    return response
+
+
+def _refused(request: Request, to: str, why: str, status: int) -> Response:
+    context = {"to": _inside(to), "refused": why}
+    return pages.TemplateResponse(request, "sign_in.html", context, status_code=status)
+
+
+def _inside(to: str) -> str:
+    """A place on our own site; never another site's."""
+    return to if to.startswith("/") and not to.startswith(("//", "/\\")) else "/"

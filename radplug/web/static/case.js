@@ -1,0 +1,26 @@
+import { live, showLive } from "./live.js";
+
+// What is copied out of a draft says what it is.
+const banner = document.getElementById("banner");
+document.addEventListener("copy", (event) => {
+  const chosen = document.getSelection();
+  const draft = document.getElementById("draft");
+  if (!banner || !draft || !chosen.rangeCount || !chosen.getRangeAt(0).intersectsNode(draft)) return;
+  event.clipboardData.setData("text/plain", `${banner.textContent.toUpperCase()}\n\n${chosen}`);
+  event.preventDefault();
+});
+
+// A newer draft is offered, never swapped in; where there was none, there is nothing to be swapped.
+const shown = document.querySelector("[data-case]").dataset;
+async function look() {
+  const answer = await fetch(`/cases/${shown.case}/version`).catch(() => null);
+  if (answer?.status === 401) return location.reload();
+  if (!answer?.ok || (await answer.text()) === shown.version) return;
+  if (shown.version === "0") location.reload();
+  else document.getElementById("newer").hidden = false;
+}
+live(look, showLive);
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && !event.target.matches("input, select, textarea")) location.href = "/";
+});

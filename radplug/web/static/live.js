@@ -1,0 +1,30 @@
+// Rows that have moved, from the server; `changed` is called for each time, and once after a lost connection is back.
+export function live(changed, show) {
+  const events = new EventSource("/changes");
+  events.addEventListener("open", () => show("live", true));
+  events.addEventListener("change", changed);
+  events.addEventListener("over", () => location.reload());
+  events.addEventListener("error", async () => {
+    show("connection lost, trying again", false);
+    if (events.readyState !== EventSource.CLOSED) return;
+    const answer = await fetch("/rows", { redirect: "manual" }).catch(() => null);
+    if (answer && answer.status === 401) location.reload();
+    else setTimeout(() => live(changed, show), 2000);
+  });
+}
+
+export function showLive(text, well) {
+  const place = document.getElementById("live");
+  place.textContent = text;
+  place.classList.toggle("well", well);
+}
+
+// Ages grow by themselves.
+export function age() {
+  for (const time of document.querySelectorAll("time")) {
+    const seconds = Math.max(0, (Date.now() - Date.parse(time.dateTime)) / 1000);
+    const [size, unit] = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]].find(([size]) => seconds >= size) ?? [1, "s"];
+    time.textContent = `${Math.floor(seconds / size)} ${unit}`;
+  }
+}
+setInterval(age, 5000);

@@ -1,0 +1,93 @@
+import { age, live, showLive } from "./live.js";
+
+const rows = document.getElementById("rows");
+const filter = document.getElementById("filter");
+const search = document.getElementById("search");
+let selected = null; // a case's id
+let fetching = null, again = false;
+
+// ── rows ──
+
+async function refresh() {
+  if (fetching) { again = true; return; }
+  fetching = new AbortController();
+  try {
+    const answer = await fetch("/rows" + location.search, { signal: fetching.signal });
+    if (answer.status === 401) return location.reload();
+    if (answer.ok) show(await answer.text());
+  } catch { /* the connection is lost; it is told beside, and the rows are asked for again once it is back */ }
+  fetching = null;
+  if (again) { again = false; setTimeout(refresh, 200); }
+}
+
+function show(html) {
+  const focused = rows.contains(document.activeElement);
+  rows.innerHTML = html; // made and escaped by the server
+  for (const count of rows.querySelector("table").dataset.counts.split(";")) {
+    const [state, number] = count.split("=");
+    const place = document.querySelector(`[data-count="${state}"]`);
+    if (place) place.textContent = number;
+  }
+  select(selected, focused);
+  age();
+}
+
+function all() { return [...rows.querySelectorAll("tr[data-case]")]; }
+
+function select(id, focus = true) {
+  selected = id;
+  for (const row of all()) {
+    const it = row.dataset.case === id;
+    row.classList.toggle("selected", it);
+    if (it && focus) { row.querySelector("a.open").focus({ preventScroll: true }); row.scrollIntoView({ block: "nearest" }); }
+  }
+}
+
+rows.addEventListener("focusin", (event) => {
+  const row = event.target.closest("tr[data-case]");
+  if (row && row.dataset.case !== selected) select(row.dataset.case, false);
+});
+rows.addEventListener("dblclick", (event) => event.target.closest("tr[data-case]")?.querySelector("a.open").click());
+
+// ── filter ──
+
+let typing = 0;
+function look() {
+  const asked = new URLSearchParams(new FormData(filter));
+  for (const [key, value] of [...asked]) if (!value || (key === "sort" && value === "priority")) asked.delete(key, value);
+  history.replaceState(null, "", asked.size ? "/?" + asked : "/");
+  fetching?.abort();
+  fetching = null;
+  refresh();
+}
+search.addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(look, 150); });
+filter.addEventListener("change", (event) => { if (event.target !== search) look(); });
+filter.addEventListener("submit", (event) => { event.preventDefault(); look(); });
+
+// ── keys ──
+
+function step(by) {
+  const found = all();
+  if (!found.length) return;
+  const now = found.findIndex((row) => row.dataset.case === selected);
+  select(found[Math.min(Math.max(now + by, 0), found.length - 1)].dataset.case);
+}
+
+const keys = {
+  j: () => step(1), ArrowDown: () => step(1), k: () => step(-1), ArrowUp: () => step(-1),
+  Enter: () => rows.querySelector("tr.selected a.open")?.click(),
+  "/": () => search.select(),
+  "[": () => rows.querySelector("a[rel=prev]")?.click(),
+  "]": () => rows.querySelector("a[rel=next]")?.click(),
+};
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.matches("input, select, textarea")) {
+    if (event.key === "Escape") { event.target.blur(); step(0); }
+    return;
+  }
+  if (event.key === "Enter" && event.target.matches("a, button")) return;
+  if (keys[event.key]) { event.preventDefault(); keys[event.key](); }
+});
+
+live(refresh, showLive);

@@ -1,0 +1,73 @@
+"""A real browser, and a plain client that keeps its cookies, for pages on a real socket."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.cookies import SimpleCookie
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+from peers import tool
+from playwright.sync_api import Browser, Page, sync_playwright
+
+PASSWORD = "correct horse battery"
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    text: str
+
+
+@dataclass
+class Client:
+    """What a browser does without its scripts; redirects are not followed."""
+
+    address: str
+    cookies: SimpleCookie = field(default_factory=SimpleCookie)
+
+    def get(self, path: str, **headers: str) -> Answer:
+        return self._ask("GET", path, None, {"Accept": "text/html", **headers})
+
+    def post(self, path: str, form: dict[str, str] | None = None, **headers: str) -> Answer:
+        return self._ask("POST", path, urlencode(form or {}), {"Accept": "text/html", **headers})
+
+    def sign_in(self, name: str, password: str = PASSWORD) -> Answer:
+        return self.post("/sign-in", {"name": name, "password": password})
+
+    def _ask(self, method: str, path: str, body: str | None, headers: dict[str, str]) -> Answer:
+        connection = http.client.HTTPConnection(urlsplit(self.address).netloc, timeout=20)
+        kept = "; ".join(f"{name}={morsel.value}" for name, morsel in self.cookies.items())
+        form = {"Content-Type": "application/x-www-form-urlencoded"} if body is not None else {}
+        connection.request(method, path, body, {**form, "Cookie": kept, **headers})
+        response = connection.getresponse()
+        text = response.read().decode("utf-8", "replace")
+        for value in response.headers.get_all("Set-Cookie") or []:
+            self.cookies.load(value)
+        connection.close()
+        return Answer(response.status, {k.lower(): v for k, v in response.headers.items()}, text)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    program = tool("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def signed_in(browser: Browser, address: str, name: str) -> Page:
+    """A page of its own profile, on the worklist; what goes wrong in its scripts fails the test."""
+    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page.on("pageerror", lambda error: pytest.fail(f"an error in a page's script: {error}"))
+    page.goto(address)
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.locator("#live.well").wait_for()
+    return page
