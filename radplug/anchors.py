@@ -22,10 +22,18 @@ def parse(given: str) -> tuple[str, str]:
             "an anchor is SECTION=phrase, e.g. 'FINDINGS=Small left pleural effusion.'; where no section stands before "
             "the equals sign, the model chooses it"
         )
+    if reason := check(phrase):
+        raise BadAnchor(f"an anchor for {section or 'no section'}: {reason}")
+    return section, phrase
+
+
+def check(phrase: str) -> str:
+    """Why a phrase cannot stand in a report; empty where it can."""
+    if not phrase.strip():
+        return "there are no words in it"
     for character in phrase:
         if character != "\n" and unicodedata.category(character) in ("Cc", "Cs"):
-            raise BadAnchor(
-                f"an anchor for {section or 'no section'} holds the control character U+{ord(character):04X}, which a "
-                "report cannot carry; give it without"
+            return (
+                f"it holds the control character U+{ord(character):04X}, which a report cannot carry; give it without"
             )
-    return section, phrase
+    return ""

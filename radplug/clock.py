@@ -24,6 +24,7 @@ class Doorbell(Protocol):
     """The queue. Raises BellBroken where it cannot be reached."""
 
     def draft(self, case_id: str, *, awaited: bool) -> None: ...
+    def redraft(self, case_id: str) -> None: ...
     def deliver(self, case_id: str) -> None: ...
 
 
@@ -44,6 +45,9 @@ def tick(house: House, doorbell: Doorbell) -> None:
     for due in house.drafting.due_to_draft(now):
         doorbell.draft(due.case_id, awaited=due.awaited)
         house.drafting.ring_again_at(due.case_id, now, now + RING_AGAIN)
+    for case_id in house.desks.due(now):
+        doorbell.redraft(case_id)
+        house.desks.ring_again_at(case_id, now + RING_AGAIN)
     for case_id in house.delivering.due(now):
         doorbell.deliver(case_id)
         house.delivering.ring_again_at(case_id, now, now + RING_AGAIN)
@@ -52,6 +56,7 @@ def tick(house: House, doorbell: Doorbell) -> None:
 def ring_for_everything(house: House) -> None:
     """To be done whenever the queue may have lost its messages."""
     house.drafting.ring_all_again(house.now())
+    house.desks.ring_all_again(house.now())
     house.delivering.ring_all_again(house.now())
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from threading import Event
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -15,17 +17,22 @@ from transformers.utils import logging as transformers_logging
 from hl7.orders import Order
 from model_runtime.canvas import Anchor, Template
 from model_runtime.checkpoints.model_card import ModelCard
-from model_runtime.draft_text import DraftText
+from model_runtime.draft_text import DraftText, SectionText
 from model_runtime.drafter import Drafter
 from model_runtime.drafting import Wish
-from model_runtime.errors import AnchorDoesNotFit, AnchorRefused
+from model_runtime.errors import AnchorDoesNotFit, AnchorRefused, Cancelled
 from model_runtime.lora.adapters import Adapter
 from model_runtime.prompts.prompt import PromptFacts
+from model_runtime.redraft import Reach
 from radplug import adapter_rules
 from radplug.body_part import body_part
+from radplug.desk import Desk
 from radplug.domain import Brief, Case, KeptInstance, NotDraftable, Plan
 from radplug.settings import AdapterSettings
 from radplug.templates import choose
+
+FRAME_SECONDS = 0.04  # between two canvases that are shown
+Result = TypeVar("Result", bound=DraftText | Exception)
 
 
 class Draftsman:
@@ -110,6 +117,31 @@ class Draftsman:
         """
         return [_in_our_words(result) for result in self._drafter.draft_all([self._wish(brief) for brief in briefs])]
 
+    def redraft(self, brief: Brief, desk: Desk, tell: Callable[[int, Sequence[SectionText]], bool]) -> DraftText | None:
+        """The text around what is pinned now, beginning with what stands there; None where it was no longer wanted.
+
+        Raises NotDraftable where the phrases cannot all stand in the report.
+        """
+        stop = Event()
+
+        def on_frame(_: int, step: int, sections: Sequence[SectionText]) -> None:
+            if not tell(step, sections):
+                stop.set()
+
+        wish = replace(
+            self._wish(brief),
+            anchors=[Anchor(phrase.section, phrase.text, phrase.accepted) for phrase in desk.edit.phrases],
+            present=desk.shown,
+            reach=Reach.GAP,
+            stop=stop,
+        )
+        (result,) = self._drafter.draft_all([wish], on_frame, frame_seconds=FRAME_SECONDS)
+        if isinstance(result, Cancelled):
+            return None
+        if isinstance(result, Exception):
+            raise _in_our_words(result)
+        return result
+
     def _wish(self, brief: Brief) -> Wish:
         plan = brief.plan
         return Wish(
@@ -122,5 +154,5 @@ class Draftsman:
         )
 
 
-def _in_our_words(result: DraftText | Exception) -> DraftText | Exception:
+def _in_our_words(result: Result) -> Result | NotDraftable:
     return NotDraftable(str(result)) if isinstance(result, AnchorDoesNotFit | AnchorRefused) else result

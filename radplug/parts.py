@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +11,8 @@ from typing import Protocol
 from dicom_io.study import Instance
 from hl7.orders import Order
 from model_runtime.canvas import Code
-from model_runtime.draft_text import DraftText
+from model_runtime.draft_text import DraftText, SectionText
+from radplug.desk import Desk, Edit, Frame
 from radplug.domain import (
     Brief,
     Case,
@@ -72,6 +73,15 @@ class Drafting(Protocol):
     def set_aside(self, lease: Lease, state: CaseState, reason: str) -> None: ...
 
 
+class Desks(Protocol):
+    def waiting(self, case_id: str) -> Desk | None: ...
+    def frame(self, edit: Edit, frame: Frame) -> bool:
+        """Show how far an edit is; False where it is no longer wanted."""
+
+    def keep(self, edit: Edit, text: DraftText) -> None: ...
+    def refuse(self, edit: Edit, reason: str) -> None: ...
+
+
 class Delivering(Protocol):
     def lease(self, case_id: str, now: datetime, until: datetime) -> list[Delivery]: ...
     def failures(self, destination: str) -> int: ...
@@ -82,6 +92,7 @@ class Delivering(Protocol):
 
 class Viewing(Protocol):
     def case(self, case_id: str) -> Case: ...
+    def drafts(self, case_id: str) -> tuple[Draft, ...]: ...
 
 
 class Audit(Protocol):
@@ -96,6 +107,13 @@ class Draftsman(Protocol):
         """Texts of several cases in one batch. What goes wrong with one stands in its place.
 
         That is NotDraftable where the dictated phrases cannot all stand in the report.
+        """
+
+    def redraft(self, brief: Brief, desk: Desk, tell: Callable[[int, Sequence[SectionText]], bool]) -> DraftText | None:
+        """The text around what is pinned now, beginning with what stands there.
+
+        `tell` is given each step's number and sections, and says whether the draft is still wanted; None where it was
+        not. Raises NotDraftable where the phrases cannot all stand in the report.
         """
 
 
@@ -134,6 +152,8 @@ class House(Protocol):
     def receiving(self) -> Receiving: ...
     @property
     def drafting(self) -> Drafting: ...
+    @property
+    def desks(self) -> Desks: ...
     @property
     def delivering(self) -> Delivering: ...
     @property

@@ -3,6 +3,8 @@
     receive ──► close ──► draft ──► deliver
     listener    clock     model     delivery
                           worker    worker
+                      ▲
+                   redraft, for whoever edits the draft
 
 Every stage can be done again: what it decides stands in rows, and a stage that finds its work done, or taken by
 another, does nothing. What the stages ask of the house's parts stands in `parts`.
@@ -20,7 +22,8 @@ from time import sleep
 
 from dicom_io.study import Instance
 from hl7.orders import Order
-from model_runtime.draft_text import DraftText
+from model_runtime.draft_text import DraftText, SectionText
+from radplug.desk import Frame, without_struck
 from radplug.domain import (
     Brief,
     Case,
@@ -186,6 +189,28 @@ def _keep(house: House, work: _UnderWay, text: DraftText, batch: int) -> None:
         fingerprint=model.fingerprint,
         adapter=model.adapter or "none",
     )
+
+
+def redraft(house: House, case_id: str) -> None:
+    """Draft the gaps of an edited case anew, its steps before the eyes of whoever has it open."""
+    desk = house.desks.waiting(case_id)
+    if desk is None:
+        return
+    edit, case, instances = desk.edit, house.viewing.case(case_id), house.drafting.instances(case_id)
+    (draft,) = (each for each in house.viewing.drafts(case_id) if each.version == edit.version)
+
+    def tell(step: int, sections: Sequence[SectionText]) -> bool:
+        written = tuple((section.name, section.text) for section in sections)
+        return house.desks.frame(edit, Frame(edit.number, step, written))
+
+    try:
+        plan = house.draftsman.plan(case, instances, house.drafting.order(case))
+        text = house.draftsman.redraft(Brief(plan, draft.images, ()), desk, tell)
+    except NotDraftable as reason:
+        house.desks.refuse(edit, str(reason))
+    else:
+        if text is not None:
+            house.desks.keep(edit, without_struck(text, edit.struck))
 
 
 def deliver(house: House, case_id: str) -> None:

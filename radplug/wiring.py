@@ -17,6 +17,7 @@ from radplug.lease_keeper import LeaseKeeper
 from radplug.parts import Policy
 from radplug.records.database import Database
 from radplug.records.delivering import Delivering
+from radplug.records.desks import Desks
 from radplug.records.drafting import Drafting
 from radplug.records.people import People
 from radplug.records.receiving import Receiving
@@ -85,6 +86,10 @@ class House:
     @cached_property
     def drafting(self) -> Drafting:
         return Drafting(self.database)
+
+    @cached_property
+    def desks(self) -> Desks:
+        return Desks(self.database)
 
     @cached_property
     def delivering(self) -> Delivering:

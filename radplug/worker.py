@@ -16,7 +16,8 @@ from radplug.clock import BellBroken
 from radplug.logs import told
 from radplug.wiring import House
 
-DRAFT, DELIVERY, INTERACTIVE = "draft", "delivery", "interactive"
+DRAFT, DELIVERY, INTERACTIVE = "draft", "delivery", "interactive"  # queues, and what is rung for on them
+REDRAFT = "redraft"  # on the queue `interactive`
 LONGEST_JOB = 4 * 3600  # seconds; a message unacknowledged for longer is delivered again
 BROKER_SECONDS = 3  # a broker that does not answer for so long is away
 
@@ -58,12 +59,15 @@ class CeleryDoorbell:
     def draft(self, case_id: str, *, awaited: bool) -> None:
         self._ring(INTERACTIVE if awaited else DRAFT, case_id)
 
+    def redraft(self, case_id: str) -> None:
+        self._ring(INTERACTIVE, case_id, REDRAFT)
+
     def deliver(self, case_id: str) -> None:
         self._ring(DELIVERY, case_id)
 
-    def _ring(self, queue: str, case_id: str) -> None:
+    def _ring(self, queue: str, case_id: str, task: str = "") -> None:
         try:
-            self._app.send_task(f"radplug.{queue}", [case_id], queue=queue, retry=False)
+            self._app.send_task(f"radplug.{task or queue}", [case_id], queue=queue, retry=False)
         except OperationalError as error:
             raise BellBroken(type(error.__cause__ or error).__name__) from error
 
@@ -74,6 +78,7 @@ def run(house: House, broker_url: str, queue: str, ready: Callable[[], None]) ->
     owner = f"{socket.gethostname()}:{os.getpid()}"
     app.task(name=f"radplug.{DRAFT}")(_entrance(lambda case_id: pipeline.draft(house, case_id, owner)))
     app.task(name=f"radplug.{INTERACTIVE}")(_entrance(lambda case_id: pipeline.draft_at_once(house, case_id, owner)))
+    app.task(name=f"radplug.{REDRAFT}")(_entrance(lambda case_id: pipeline.redraft(house, case_id)))
     app.task(name=f"radplug.{DELIVERY}")(_entrance(lambda case_id: pipeline.deliver(house, case_id)))
     worker_ready.connect(lambda **_: ready(), weak=False)
     if queue == DRAFT:  # one batch at a time in the process that holds the model; who waits at a screen goes first

@@ -137,6 +137,33 @@ deliveries = sa.Table(
     sa.UniqueConstraint("case_id", "version", "destination"),
 )
 
+desks = sa.Table(  # cases that somebody has edited
+    "desks",
+    metadata,
+    sa.Column("case_id", sa.String(32), sa.ForeignKey("cases.id"), primary_key=True),
+    sa.Column("current", sa.Integer, nullable=False),  # the edit that is shown
+    sa.Column("latest", sa.Integer, nullable=False),  # the edit with the highest number
+    sa.Column("ring_at", UtcDateTime, index=True),
+    sa.Column("frame", sa.Text),  # how far the current edit's gaps are, in JSON
+)
+
+edits = sa.Table(
+    "edits",
+    metadata,
+    sa.Column("case_id", sa.String(32), sa.ForeignKey("cases.id"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("parent", sa.Integer, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("what", sa.Text, nullable=False),
+    sa.Column("phrases", sa.JSON, nullable=False),
+    sa.Column("struck", sa.JSON, nullable=False),
+    sa.Column("text", sa.Text),  # DraftText in JSON; null: drafted anew just now, or refused
+    sa.Column("refused", sa.Text, nullable=False, server_default=""),
+    sa.Column("key", sa.String(64), unique=True),  # a sender's own, so that a request sent again is one edit
+)
+
 destinations = sa.Table(
     "destinations",
     metadata,

@@ -25,8 +25,9 @@ WORD_FILES = {
 # Of radplug's own modules: what each may import besides itself. A package stands for all its modules.
 MAY_IMPORT = {
     "radplug.domain": WORD_FILES,
-    "radplug.parts": {"radplug.domain", *WORD_FILES},
-    "radplug.pipeline": {"radplug.parts", "radplug.domain", *WORD_FILES},
+    "radplug.desk": {"radplug.anchors", *WORD_FILES},
+    "radplug.parts": {"radplug.desk", "radplug.domain", *WORD_FILES},
+    "radplug.pipeline": {"radplug.parts", "radplug.desk", "radplug.domain", *WORD_FILES},
     "radplug.people": set(),
     "radplug.settings": {"radplug.people"},
     "radplug.adapter_rules": {"radplug.settings"},
@@ -36,7 +37,7 @@ MAY_IMPORT = {
     "radplug.embedded_redis": set(),
     "radplug.supervisor": set(),
     "radplug.logs": {"radplug.settings"},
-    "radplug.records": {"radplug.domain", "radplug.people", *WORD_FILES},
+    "radplug.records": {"radplug.desk", "radplug.domain", "radplug.people", *WORD_FILES},
     "radplug.migrations": {"radplug.records"},
     "radplug.study_store": {"radplug.domain", *WORD_FILES},
     "radplug.audit": {"radplug.records"},
@@ -45,7 +46,14 @@ MAY_IMPORT = {
     # one adapter for each trade: the domain's words on one side, a ground floor on the other
     "radplug.key_images": {"radplug.domain", "radplug.study_store", "dicom_io"},
     "radplug.draftsman": {
-        *("radplug.domain", "radplug.adapter_rules", "radplug.body_part", "radplug.settings", "radplug.templates"),
+        *(
+            "radplug.desk",
+            "radplug.domain",
+            "radplug.adapter_rules",
+            "radplug.body_part",
+            "radplug.settings",
+            "radplug.templates",
+        ),
         *("hl7.orders", "model_runtime"),
     },
     "radplug.documents": {

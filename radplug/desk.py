@@ -1,0 +1,148 @@
+"""A case under a radiologist's hands: what is pinned and struck, and the text that came of each edit.
+
+Pure rules. An edit never changes another: undoing goes back to the one before it, and redoing forward again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from model_runtime.draft_text import Author, DraftText, SectionText, Span, Struck
+from radplug.anchors import check
+
+
+class BadEdit(Exception):
+    """The edit cannot be made; the text says why, without what was dictated."""
+
+
+class StaleEdit(Exception):
+    """Somebody else has edited the case since; theirs must be seen first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Words that stand in the report byte for byte, in this order within their section."""
+
+    id: str
+    section: str
+    text: str
+    source: str  # typed, pinned, dictated, or a dictation system's name
+    accepted: bool = False  # the model's own words, which the radiologist has pinned
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One state of a case's report. `text` is None while the gaps are drafted anew."""
+
+    case_id: str
+    number: int  # 0 is the draft as it came
+    parent: int  # the edit that it was made on
+    version: int  # of the draft that it all began with
+    by: str
+    at: datetime
+    what: str  # pinned, unpinned, moved, struck: for people and for statistics
+    phrases: tuple[Phrase, ...]
+    struck: tuple[str, ...]  # sentences that must not come back
+    text: DraftText | None
+    refused: str = ""  # why there is no text, and will be none
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """How far the gaps of an edit are."""
+
+    edit: int
+    step: int
+    sections: tuple[tuple[str, str], ...]  # name and text
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What is before whoever has the case open."""
+
+    edit: Edit
+    shown: DraftText  # the edit's own, or that of the last edit before it that has one
+    undo: int | None  # the edit that undoing leads to
+    redo: int | None
+
+
+def phrases_of(text: DraftText, new_id: Sequence[str]) -> tuple[Phrase, ...]:
+    """The dictated phrases of a draft as it came; `new_id` are as many ids as it can have spans."""
+    ids = iter(new_id)
+    return tuple(
+        Phrase(next(ids), section.name, span.text, "dictated", span.kind is Author.ACCEPTED)
+        for section in text.sections
+        for span in section.spans
+        if span.kind in (Author.ANCHOR, Author.ACCEPTED)
+    )
+
+
+def pinned(phrases: Sequence[Phrase], new: Phrase, after: str | None, sections: Sequence[str]) -> tuple[Phrase, ...]:
+    """With one more: behind the phrase `after`; "" for the section's first place, None for its last.
+
+    Raises BadEdit where there is no such phrase or section, or the words cannot stand in a report.
+    """
+    if new.section not in sections:
+        raise BadEdit(f"the report has no section {new.section!r}; its sections are {', '.join(sections)}")
+    if reason := check(new.text):
+        raise BadEdit(reason)
+    if after is None:
+        return (*phrases, new)
+    if after == "":
+        return (new, *phrases)
+    place = _place(phrases, after)
+    if phrases[place].section != new.section:
+        raise BadEdit("the phrase that it should follow stands in another section")
+    return (*phrases[: place + 1], new, *phrases[place + 1 :])
+
+
+def unpinned(phrases: Sequence[Phrase], phrase_id: str) -> tuple[Phrase, ...]:
+    place = _place(phrases, phrase_id)
+    return (*phrases[:place], *phrases[place + 1 :])
+
+
+def moved(
+    phrases: Sequence[Phrase], phrase_id: str, section: str, after: str | None, sections: Sequence[str]
+) -> tuple[Phrase, ...]:
+    """With a phrase in another place, or another section; see `pinned`."""
+    phrase = phrases[_place(phrases, phrase_id)]
+    if after == phrase_id:
+        raise BadEdit("a phrase cannot follow itself")
+    return pinned(unpinned(phrases, phrase_id), replace(phrase, section=section), after, sections)
+
+
+def without_struck(text: DraftText, struck: Sequence[str]) -> DraftText:
+    """The text without sentences of the model's that the radiologist has struck; pinned words stay."""
+    if not struck:
+        return text
+    unwanted = {_plain(sentence) for sentence in struck}
+    gone: list[Struck] = []
+    sections = []
+    for section in text.sections:
+        spans = [span for span in section.spans if span.kind is not Author.MODEL or _plain(span.text) not in unwanted]
+        gone += [Struck(section.name, span.text.strip()) for span in section.spans if span not in spans]
+        sections.append(replace(section, spans=_begun_without_space(spans)))
+    return replace(text, sections=tuple(sections), struck=(*text.struck, *gone))
+
+
+def names(sections: Sequence[SectionText]) -> list[str]:
+    return [section.name for section in sections]
+
+
+def _begun_without_space(spans: Sequence[Span]) -> tuple[Span, ...]:
+    if spans and spans[0].kind is Author.MODEL:
+        return (replace(spans[0], text=spans[0].text.lstrip()), *spans[1:])
+    return tuple(spans)
+
+
+def _plain(sentence: str) -> str:
+    return " ".join(sentence.casefold().split()).rstrip(".")
+
+
+def _place(phrases: Sequence[Phrase], phrase_id: str) -> int:
+    for place, phrase in enumerate(phrases):
+        if phrase.id == phrase_id:
+            return place
+    raise BadEdit("there is no such phrase any more")
