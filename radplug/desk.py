@@ -5,11 +5,11 @@ Pure rules. An edit never changes another: undoing goes back to the one before i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from model_runtime.draft_text import Author, DraftText, SectionText, Span, Struck
+from model_runtime.draft_text import Author, DraftText, Placement, SectionText, Span, Struck
 from radplug.anchors import check
 
 
@@ -82,9 +82,10 @@ def phrases_of(text: DraftText, new_id: Sequence[str]) -> tuple[Phrase, ...]:
 def pinned(phrases: Sequence[Phrase], new: Phrase, after: str | None, sections: Sequence[str]) -> tuple[Phrase, ...]:
     """With one more: behind the phrase `after`; "" for the section's first place, None for its last.
 
-    Raises BadEdit where there is no such phrase or section, or the words cannot stand in a report.
+    A phrase without a section is given one by the model. Raises BadEdit where there is no such phrase or section, or
+    the words cannot stand in a report.
     """
-    if new.section not in sections:
+    if new.section and new.section not in sections:
         raise BadEdit(f"the report has no section {new.section!r}; its sections are {', '.join(sections)}")
     if reason := check(new.text):
         raise BadEdit(reason)
@@ -111,6 +112,22 @@ def moved(
     if after == phrase_id:
         raise BadEdit("a phrase cannot follow itself")
     return pinned(unpinned(phrases, phrase_id), replace(phrase, section=section), after, sections)
+
+
+def spans_of(section: SectionText, phrases: Sequence[Phrase]) -> Iterator[tuple[Span, str | None]]:
+    """A section's spans, each with the id of the phrase that it is, where it still is one."""
+    left = [phrase for phrase in phrases if phrase.section == section.name]
+    for span in section.spans:
+        it = next((p for p in left if span.kind is not Author.MODEL and p.text == span.text), None)
+        if it:
+            left.remove(it)
+        yield span, it.id if it else None
+
+
+def placed(phrases: Sequence[Phrase], placements: Sequence[Placement]) -> tuple[Phrase, ...]:
+    """With the sections that the model has chosen for those that had none."""
+    chosen = {placement.phrase: placement.section for placement in placements}
+    return tuple(p if p.section else replace(p, section=chosen.get(p.text, "")) for p in phrases)
 
 
 def without_struck(text: DraftText, struck: Sequence[str]) -> DraftText:

@@ -63,9 +63,10 @@ def web(house: House) -> None:
     """The worklist: pages for browsers, until told to stop."""
     from radplug.web.serving import CannotServe, serving
 
+    broker = house.settings.broker.url
     with at_work(house, "web") as stop:
         try:
-            with serving(house) as address:
+            with serving(house, worker.CeleryDoorbell(broker) if broker else None) as address:
                 house.stations.ready("web", house.now(), address)
                 log.info("ready", address=address)
                 stop.wait()

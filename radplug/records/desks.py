@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from model_runtime.draft_text import DraftText
-from radplug.desk import BadEdit, Desk, Edit, Frame, Phrase, StaleEdit, phrases_of
+from radplug.desk import BadEdit, Desk, Edit, Frame, Phrase, StaleEdit, phrases_of, placed
 from radplug.domain import UnknownCase
 from radplug.records.database import Database, insert_or_ignore
 from radplug.records.schema import cases, desks, drafts, edits
@@ -146,12 +146,13 @@ class Desks:
 
     def keep(self, edit: Edit, text: DraftText) -> None:
         """The text of an edit, also of one that is no longer shown: undoing may come back to it."""
-        self._done(edit, text=text.as_json())
+        phrases = PHRASES.dump_python(placed(edit.phrases, text.placements), mode="json")
+        self._done(edit, text=text.as_json(), phrases=phrases)
 
     def refuse(self, edit: Edit, reason: str) -> None:
         self._done(edit, refused=reason)
 
-    def _done(self, edit: Edit, **values: str) -> None:
+    def _done(self, edit: Edit, **values: Any) -> None:
         this = (edits.c.case_id == edit.case_id, edits.c.number == edit.number)
         with self._database.writing() as connection:
             connection.execute(sa.update(edits).where(*this).values(values))

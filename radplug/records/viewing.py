@@ -52,6 +52,17 @@ class Viewing:
             raise UnknownCase(f"there is no case {case_id!r}; `radplug cases` lists them")
         return case_of(row)
 
+    def case_id(self, id_or_accession: str) -> str:
+        """Of a case by its id, or the only one with that accession number. Raises UnknownCase."""
+        named = (cases.c.id == id_or_accession) | (cases.c.accession_number == id_or_accession)
+        with self._database.reading() as connection:
+            found = [str(case_id) for case_id in connection.scalars(sa.select(cases.c.id).where(named))]
+        if id_or_accession in found:
+            return id_or_accession
+        if len(found) != 1:
+            raise UnknownCase(f"{len(found)} cases have this accession number, wanted is one; name the case by its id")
+        return found[0]
+
     def case_of_study(self, study_uid: str) -> Case | None:
         with self._database.reading() as connection:
             row = connection.execute(sa.select(cases).where(cases.c.study_uid == study_uid)).first()

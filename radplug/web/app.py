@@ -13,8 +13,10 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from radplug import __version__
+from radplug.desk import BadEdit, StaleEdit
 from radplug.domain import UnknownCase
-from radplug.web import case, changes, sign_in, worklist
+from radplug.web import api, case, changes, sign_in, worklist
+from radplug.web.api import Bell
 from radplug.web.changes import Watch
 from radplug.web.shield import Shield
 from radplug.web.sign_in import Tries
@@ -25,8 +27,8 @@ from radplug.wiring import House
 STATIC = Path(__file__).parent / "static"
 
 
-def create(house: House) -> FastAPI:
-    """The worklist of a site."""
+def create(house: House, bell: Bell | None = None) -> FastAPI:
+    """The worklist of a site. Without a bell to ring, what is edited waits for the clock's."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -35,13 +37,15 @@ def create(house: House) -> FastAPI:
             yield
 
     app = FastAPI(title="radplug", version=__version__, openapi_url=None, lifespan=lifespan)
-    app.state.house, app.state.tries = house, Tries()
+    app.state.house, app.state.bell, app.state.tries = house, bell, Tries()
     app.add_middleware(Shield, https=house.settings.web.https)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    for room in (sign_in, worklist, case, changes):
+    for room in (sign_in, worklist, case, changes, api):
         app.include_router(room.router)
     app.add_exception_handler(SignInNeeded, _to_sign_in)
     app.add_exception_handler(UnknownCase, _no_such_case)
+    app.add_exception_handler(BadEdit, _refused)
+    app.add_exception_handler(StaleEdit, _refused)
     app.add_exception_handler(HTTPException, _in_words)
     return app
 
@@ -55,6 +59,10 @@ def _to_sign_in(request: Request, _: Exception) -> Response:
 
 def _no_such_case(request: Request, _: Exception) -> Response:
     return _in_words(request, HTTPException(404, "there is no such case"))
+
+
+def _refused(_: Request, error: Exception) -> Response:
+    return JSONResponse({"detail": str(error)}, 409 if isinstance(error, StaleEdit) else 422)
 
 
 def _in_words(request: Request, error: Exception) -> Response:

@@ -30,6 +30,7 @@ def case(case_id: CaseId, request: Request, house: Site, person: Acting, version
         "view": view,
         "case": view.case,
         "draft": draft,
+        "steers": person.may(Right.STEER) and draft is not None and version in (None, view.case.version),
     }
     return pages.TemplateResponse(request, "case.html", context)
 

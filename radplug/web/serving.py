@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from radplug.settings import WebSettings
+from radplug.web.api import Bell
 from radplug.web.app import create
 from radplug.wiring import House
 
@@ -19,7 +20,7 @@ class CannotServe(Exception):
 
 
 @contextmanager
-def serving(house: House) -> Iterator[str]:
+def serving(house: House, bell: Bell | None = None) -> Iterator[str]:
     """Serve a site's pages while the block runs; gives their address. Raises CannotServe."""
     settings = house.settings.web
     try:
@@ -28,7 +29,7 @@ def serving(house: House) -> Iterator[str]:
         reason = f"{settings.host}:{settings.port} cannot be listened on: {error.strerror}; is it taken?"
         raise CannotServe(reason) from error
     with listening:
-        server = _Server(_config(house, settings))
+        server = _Server(_config(house, bell, settings))
         thread = threading.Thread(target=server.run, args=([listening],), name="web")
         thread.start()
         try:
@@ -39,9 +40,9 @@ def serving(house: House) -> Iterator[str]:
             thread.join()
 
 
-def _config(house: House, settings: WebSettings) -> uvicorn.Config:
+def _config(house: House, bell: Bell | None, settings: WebSettings) -> uvicorn.Config:
     config = uvicorn.Config(
-        create(house),
+        create(house, bell),
         ssl_certfile=settings.certificate,
         ssl_keyfile=settings.key,
         access_log=False,  # what is searched for may be a patient's name

@@ -19,7 +19,7 @@ async function look() {
   if (shown.version === "0") location.reload();
   else document.getElementById("newer").hidden = false;
 }
-live(look, showLive);
+live("/changes", { change: look }, showLive);
 
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && !event.target.matches("input, select, textarea")) location.href = "/";

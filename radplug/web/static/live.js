@@ -1,15 +1,15 @@
-// Rows that have moved, from the server; `changed` is called for each time, and once after a lost connection is back.
-export function live(changed, show) {
-  const events = new EventSource("/changes");
+// What the server tells by itself. `heard` has a function for each kind of event; a lost connection is made anew.
+export function live(address, heard, show = () => {}) {
+  const events = new EventSource(address);
   events.addEventListener("open", () => show("live", true));
-  events.addEventListener("change", changed);
+  for (const [kind, told] of Object.entries(heard)) events.addEventListener(kind, told);
   events.addEventListener("over", () => location.reload());
   events.addEventListener("error", async () => {
     show("connection lost, trying again", false);
     if (events.readyState !== EventSource.CLOSED) return;
     const answer = await fetch("/rows", { redirect: "manual" }).catch(() => null);
     if (answer && answer.status === 401) location.reload();
-    else setTimeout(() => live(changed, show), 2000);
+    else setTimeout(() => live(address, heard, show), 2000);
   });
 }
 

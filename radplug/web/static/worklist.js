@@ -90,4 +90,4 @@ document.addEventListener("keydown", (event) => {
   if (keys[event.key]) { event.preventDefault(); keys[event.key](); }
 });
 
-live(refresh, showLive);
+live("/changes", { change: refresh }, showLive);

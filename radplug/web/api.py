@@ -1,0 +1,211 @@
+"""What the page of a case does, and what a dictation system may do as well: JSON under /api/v1."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Annotated, Any, Protocol
+
+from fastapi import APIRouter, Depends, Header, Path, Request
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from radplug.clock import BellBroken
+from radplug.desk import BadEdit, Desk, Edit, Phrase, StaleEdit, moved, names, pinned, spans_of, unpinned
+from radplug.people import Right
+from radplug.web.who import Acting, LookingOn, Site, needs
+from radplug.wiring import House
+
+LOOK_EVERY, IDLE = 0.04, 0.25  # seconds between two looks at a case: while its gaps are drafted, and else
+STILL_THERE_EVERY = 15.0
+
+router = APIRouter(prefix="/api/v1/cases/{case}", tags=["cases"])
+steers = Depends(needs(Right.STEER))
+CasePath = Annotated[str, Path(min_length=1, max_length=64, description="A case's id, or its accession number")]
+Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=64)]
+
+
+class Bell(Protocol):
+    """Wakes the worker. Raises BellBroken where the queue cannot be reached."""
+
+    def redraft(self, case_id: str) -> None: ...
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    on: int | None = Field(None, description="The edit that this one is made on; left out: whatever is shown")
+
+
+class NewAnchor(Body):
+    text: str = Field(min_length=1, max_length=10_000, description="Stands in the report byte for byte")
+    section: str = Field("", max_length=64, description="Empty: the model chooses it")
+    after: str | None = Field(
+        None, description="The phrase that it follows; empty: the first place; left out: the last"
+    )
+    accepted: bool = Field(False, description="The model's own words, which are to stay")
+    source: str = Field("typed", max_length=32)
+
+
+class NewPlace(Body):
+    section: str = Field(max_length=64)
+    after: str | None = None
+
+
+class Sentence(Body):
+    text: str = Field(min_length=1, max_length=10_000, description="Of the model's, and not to come back")
+
+
+def found(case: CasePath, house: Site) -> str:
+    """The case's id."""
+    return house.viewing.case_id(case)
+
+
+CaseId = Annotated[str, Depends(found)]
+
+
+@router.get("/desk", dependencies=[Depends(needs(Right.REPORTS))])
+def desk(case: CaseId, house: Site, person: LookingOn) -> dict[str, Any]:
+    """The report as it is now, edited or not."""
+    return _told(house.desks.of(case, house.now()))
+
+
+@router.post("/anchors", dependencies=[steers])
+def pin(
+    case: CaseId, body: NewAnchor, request: Request, house: Site, person: Acting, key: Key = None
+) -> dict[str, Any]:
+    """Pin a phrase; the gaps around it are drafted anew."""
+    desk = _on(house, case, body)
+    phrase = Phrase(secrets.token_hex(4), body.section, body.text, body.source, body.accepted)
+    phrases = pinned(desk.edit.phrases, phrase, body.after, names(desk.shown.sections))
+    return _edited(request, house, desk, person.name, "accepted" if body.accepted else "pinned", phrases, key=key)
+
+
+@router.delete("/anchors/{phrase}", dependencies=[steers])
+def unpin(
+    case: CaseId, phrase: str, request: Request, house: Site, person: Acting, on: int | None = None
+) -> dict[str, Any]:
+    desk = _on(house, case, Body(on=on))
+    return _edited(request, house, desk, person.name, "unpinned", unpinned(desk.edit.phrases, phrase))
+
+
+@router.post("/anchors/{phrase}/move", dependencies=[steers])
+def move(case: CaseId, phrase: str, body: NewPlace, request: Request, house: Site, person: Acting) -> dict[str, Any]:
+    desk = _on(house, case, body)
+    sections = names(desk.shown.sections)
+    phrases = moved(desk.edit.phrases, phrase, body.section, body.after, sections)
+    return _edited(request, house, desk, person.name, "moved", phrases)
+
+
+@router.post("/struck", dependencies=[steers])
+def strike(case: CaseId, body: Sentence, request: Request, house: Site, person: Acting) -> dict[str, Any]:
+    """Strike a sentence of the model's; it does not come back."""
+    desk = _on(house, case, body)
+    return _edited(request, house, desk, person.name, "struck", desk.edit.phrases, struck=body.text.strip())
+
+
+@router.post("/undo", dependencies=[steers])
+def undo(case: CaseId, body: Body, request: Request, house: Site, person: Acting) -> dict[str, Any]:
+    desk = _on(house, case, body)
+    return _gone(request, house, desk, desk.undo, person.name, "undone")
+
+
+@router.post("/redo", dependencies=[steers])
+def redo(case: CaseId, body: Body, request: Request, house: Site, person: Acting) -> dict[str, Any]:
+    desk = _on(house, case, body)
+    return _gone(request, house, desk, desk.redo, person.name, "redone")
+
+
+@router.get("/events", dependencies=[Depends(needs(Right.REPORTS))])
+async def events(case: CaseId, house: Site, person: LookingOn) -> StreamingResponse:
+    """Server-sent events: `frame` for how far the gaps are, `desk` when another state is shown or has got its text."""
+
+    async def told() -> AsyncIterator[str]:
+        before: tuple[int, bool, str | None] | None = None
+        quiet = 0.0
+        while True:
+            edit, done, frame = now = await asyncio.to_thread(house.desks.sign, case)
+            if before is None or now[:2] != before[:2]:
+                yield f"event: desk\ndata: {edit}\n\n"
+            elif frame is not None and now != before:
+                yield f"event: frame\ndata: {frame}\n\n"
+            elif quiet > STILL_THERE_EVERY:
+                yield ": still there\n\n"
+            else:
+                quiet += IDLE
+                await asyncio.sleep(IDLE if done else LOOK_EVERY)
+                continue
+            before, quiet = now, 0.0
+
+    return StreamingResponse(told(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+def _on(house: House, case_id: str, body: Body) -> Desk:
+    desk = house.desks.of(case_id, house.now())
+    if body.on is not None and body.on != desk.edit.number:
+        raise StaleEdit("somebody has edited this case since; look at it first")
+    return desk
+
+
+def _edited(
+    request: Request,
+    house: House,
+    desk: Desk,
+    by: str,
+    what: str,
+    phrases: tuple[Phrase, ...],
+    *,
+    struck: str | None = None,
+    key: str | None = None,
+) -> dict[str, Any]:
+    sentences = (*desk.edit.struck, struck) if struck else desk.edit.struck
+    now = house.now()
+    made = house.desks.add(desk.edit, phrases, sentences, by=by, what=what, now=now, key=key)
+    return _noted(request, house, made, by, what)
+
+
+def _gone(request: Request, house: House, desk: Desk, to: int | None, by: str, what: str) -> dict[str, Any]:
+    if to is None:
+        raise BadEdit("there is nothing to be " + what)
+    return _noted(request, house, house.desks.go(desk.edit, to, house.now()), by, what)
+
+
+def _noted(request: Request, house: House, desk: Desk, by: str, what: str) -> dict[str, Any]:
+    house.audit_by(by).note(what, desk.edit.case_id, edit=desk.edit.number)
+    bell: Bell | None = request.app.state.bell
+    if bell and _waits(desk.edit):
+        with suppress(BellBroken):  # the clock rings for it
+            bell.redraft(desk.edit.case_id)
+    return _told(desk)
+
+
+def _waits(edit: Edit) -> bool:
+    return edit.text is None and not edit.refused
+
+
+def _told(desk: Desk) -> dict[str, Any]:
+    edit, text = desk.edit, desk.shown
+    return {
+        "edit": edit.number,
+        "version": edit.version,
+        "drafting": _waits(edit),
+        "refused": edit.refused,
+        "undo": desk.undo is not None,
+        "redo": desk.redo is not None,
+        "phrases": [{"id": p.id, "section": p.section, "text": p.text, "accepted": p.accepted} for p in edit.phrases],
+        "struck": list(edit.struck),
+        "sections": [
+            {
+                "name": section.name,
+                "heading": section.heading,
+                "spans": [
+                    {"text": span.text, "by": span.kind, "confidence": span.confidence, "phrase": phrase}
+                    for span, phrase in spans_of(section, edit.phrases)
+                ],
+            }
+            for section in text.sections
+        ],
+        "conflicts": [{"phrase": c.phrase, "probability": c.probability} for c in text.anchor_conflicts],
+    }

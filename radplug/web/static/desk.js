@@ -1,0 +1,174 @@
+// The report under the radiologist's hands: pinned words stay, the gaps are drafted anew before their eyes.
+import { live } from "./live.js";
+
+const caseId = document.querySelector("[data-case]").dataset.case;
+const report = document.getElementById("draft");
+const button = (id) => document.getElementById(id);
+const status = button("status");
+let desk = null;
+let chosen = null; // { section, text, after } of the words of the model's that are selected or focused
+
+// ── to the server and back ──
+
+async function ask(method, path, body) {
+  const answer = await fetch(`/api/v1/cases/${caseId}${path}`, {
+    method, headers: body && { "Content-Type": "application/json" }, body: body && JSON.stringify(body),
+  }).catch(() => null);
+  if (answer?.status === 401) return location.reload();
+  if (!answer) return say("the connection is lost; nothing was changed");
+  const told = await answer.json();
+  if (answer.status === 409) { say("somebody else has edited this case; this is theirs"); return refresh(); }
+  if (!answer.ok) return say(typeof told.detail === "string" ? told.detail : "this cannot be done");
+  show(told);
+}
+const edit = (path, body = {}) => ask("POST", path, { ...body, on: desk.edit });
+const refresh = () => ask("GET", "/desk");
+const pin = (section, text, after, accepted = false) => edit("/anchors", { section, text, after, accepted });
+const unpin = (id) => ask("DELETE", `/anchors/${id}?on=${desk.edit}`);
+function say(text) { status.textContent = text; }
+
+// ── what is shown ──
+
+const element = (name, className, text) => Object.assign(document.createElement(name), { className, textContent: text });
+const sureness = (c) => (c === null ? "sure-unknown" : `sure-${[0.5, 0.8, 0.95].filter((step) => c >= step).length}`);
+
+function show(told) {
+  const focused = document.activeElement?.closest?.("form.pin")?.dataset.section;
+  const typed = focused ? document.activeElement.value : "";
+  desk = told;
+  chosen = null;
+  report.replaceChildren(...told.sections.flatMap(sectionOf));
+  report.classList.toggle("drafting", told.drafting);
+  button("undo").disabled = !told.undo;
+  button("redo").disabled = !told.redo;
+  button("keep").disabled = button("strike").disabled = true;
+  say(told.refused || (told.drafting ? "drafting …" : ""));
+  if (focused !== undefined) {
+    const input = report.querySelector(`form.pin[data-section="${CSS.escape(focused)}"] input`);
+    if (input) { input.value = typed; input.focus(); }
+  }
+}
+
+function sectionOf(section) {
+  const heading = element("h2", "", section.heading);
+  const text = element("p", "", "");
+  text.lang = "";
+  text.dataset.section = section.name;
+  text.append(...section.spans.map(spanOf));
+  const form = element("form", "pin", "");
+  form.dataset.section = section.name;
+  const input = element("input", "", "");
+  input.placeholder = "Type a phrase, Enter pins it";
+  input.setAttribute("aria-label", `Pin a phrase in ${section.heading}`);
+  input.maxLength = 10000;
+  form.append(input);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const phrase = input.value;
+    if (!phrase.trim()) return;
+    input.value = "";
+    pin(section.name, phrase);
+  });
+  return [heading, text, form];
+}
+
+function spanOf(span) {
+  if (span.phrase) {
+    const mark = element("mark", span.by === "accepted" ? "anchor accepted" : "anchor", span.text);
+    Object.assign(mark, { tabIndex: 0, draggable: true, title: "Pinned. Delete takes the pin out; drag it elsewhere." });
+    mark.dataset.phrase = span.phrase;
+    return mark;
+  }
+  const words = element("span", `model ${sureness(span.confidence)}`, span.text);
+  words.tabIndex = 0;
+  if (span.confidence !== null) words.title = `confidence ${span.confidence.toFixed(2)}. Enter keeps it, Delete strikes it.`;
+  return words;
+}
+
+// A frame is text by section; pinned words are found again in it, in their order.
+function showFrame(frame) {
+  if (!desk || frame.edit !== desk.edit) return;
+  for (const [name, text] of frame.sections) {
+    const place = report.querySelector(`p[data-section="${CSS.escape(name)}"]`);
+    if (!place) continue;
+    const parts = [];
+    let rest = text;
+    for (const phrase of desk.phrases.filter((phrase) => phrase.section === name)) {
+      const at = rest.indexOf(phrase.text);
+      if (at < 0) continue;
+      parts.push(element("span", "model", rest.slice(0, at)), element("mark", "anchor", phrase.text));
+      rest = rest.slice(at + phrase.text.length);
+    }
+    place.replaceChildren(...parts, element("span", "model", rest));
+  }
+  say(`drafting, step ${frame.step}`);
+}
+
+// ── words that are chosen: by selecting, or by the keyboard's focus ──
+
+const before = (node, section) => {
+  const marks = [...section.querySelectorAll("mark[data-phrase]")];
+  return marks.filter((mark) => mark.compareDocumentPosition(node) & Node.DOCUMENT_POSITION_FOLLOWING).at(-1)?.dataset.phrase ?? "";
+};
+
+function choose() {
+  const selection = getSelection();
+  const node = selection.isCollapsed ? document.activeElement : selection.anchorNode;
+  const section = (node?.nodeType === Node.TEXT_NODE ? node.parentElement : node)?.closest?.("#draft p[data-section]");
+  const text = (selection.isCollapsed ? document.activeElement?.textContent ?? "" : selection.toString()).trim();
+  const touches = selection.isCollapsed ? node?.matches?.("mark") : section && [...section.querySelectorAll("mark")].some((mark) => selection.containsNode(mark, true));
+  chosen = section && text && !touches && !desk?.drafting && node !== section
+    ? { section: section.dataset.section, text, after: before(selection.isCollapsed ? node : selection.getRangeAt(0).startContainer, section) }
+    : null;
+  button("keep").disabled = button("strike").disabled = !chosen;
+}
+document.addEventListener("selectionchange", choose);
+report.addEventListener("focusin", choose);
+for (const id of ["keep", "strike"]) button(id).addEventListener("mousedown", (event) => event.preventDefault()); // keeps the selection
+
+const keep = () => chosen && pin(chosen.section, chosen.text, chosen.after, true);
+const strike = () => chosen && edit("/struck", { text: chosen.text });
+button("keep").addEventListener("click", keep);
+button("strike").addEventListener("click", strike);
+button("undo").addEventListener("click", () => edit("/undo"));
+button("redo").addEventListener("click", () => edit("/redo"));
+
+document.addEventListener("keydown", (event) => {
+  if (event.target.matches("input, textarea, select")) return;
+  const control = event.ctrlKey || event.metaKey;
+  const key = event.key.toLowerCase();
+  if (control && key === "z" && !event.shiftKey && desk?.undo) { event.preventDefault(); edit("/undo"); }
+  if (control && (key === "y" || (key === "z" && event.shiftKey)) && desk?.redo) { event.preventDefault(); edit("/redo"); }
+  const mark = event.target.closest("mark[data-phrase]");
+  if (mark && (key === "delete" || key === "backspace")) { event.preventDefault(); unpin(mark.dataset.phrase); }
+  if (mark || !chosen || event.target.matches("button")) return;
+  if (key === "enter") { event.preventDefault(); keep(); }
+  if (key === "delete") { event.preventDefault(); strike(); }
+});
+
+// ── dragging a pinned phrase ──
+
+report.addEventListener("dragstart", (event) => {
+  const mark = event.target.closest?.("mark[data-phrase]");
+  if (mark) event.dataTransfer.setData("application/x-phrase", mark.dataset.phrase);
+});
+report.addEventListener("dragover", (event) => {
+  if (event.dataTransfer.types.includes("application/x-phrase") && event.target.closest("p[data-section], form.pin")) event.preventDefault();
+});
+report.addEventListener("drop", (event) => {
+  const id = event.dataTransfer.getData("application/x-phrase");
+  const place = event.target.closest("p[data-section], form.pin");
+  if (!id || !place) return;
+  event.preventDefault();
+  const onto = event.target.closest("span, mark");
+  let after = place.matches("p") && onto ? before(onto, place) : undefined;
+  if (onto?.matches("mark")) after = onto.dataset.phrase;
+  if (after !== id) edit(`/anchors/${id}/move`, { section: place.dataset.section, after });
+});
+
+// ── what happens elsewhere: frames, and what others do ──
+
+live(`/api/v1/cases/${caseId}/events`, {
+  frame: (event) => showFrame(JSON.parse(event.data)),
+  desk: refresh,
+});
