@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -35,6 +36,10 @@ class Client:
 
     def post(self, path: str, form: dict[str, str] | None = None, **headers: str) -> Answer:
         return self._ask("POST", path, urlencode(form or {}), {"Accept": "text/html", **headers})
+
+    def json(self, method: str, path: str, body: object = None, **headers: str) -> Answer:
+        sent = None if body is None else json.dumps(body)
+        return self._ask(method, path, sent, {"Content-Type": "application/json", **headers})
 
     def sign_in(self, name: str, password: str = PASSWORD) -> Answer:
         return self.post("/sign-in", {"name": name, "password": password})

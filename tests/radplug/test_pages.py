@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,10 +12,10 @@ from houses import send_study
 from playwright.sync_api import Browser, Page, expect
 
 from radplug import pipeline
-from radplug.domain import Dictation
+from radplug.domain import Case, Dictation
 from radplug.people import Role
 from radplug.web.serving import serving
-from radplug.wiring import House
+from radplug.wiring import DEMO_CHECKPOINT, House
 
 
 @pytest.fixture(scope="module")
@@ -131,3 +132,147 @@ def test_what_is_copied_says_what_it_is(site: House, page: Page, tmp_path: Path,
     assert copied.startswith("AI DRAFT, NOT REVIEWED\n\n")
     page.mouse.wheel(0, 5000)
     expect(page.get_by_text("AI draft, not reviewed")).to_be_in_viewport()
+
+
+# ── editing ──
+
+
+class Worker:
+    """Redrafts in a thread of its own, one case at a time, as a worker's process does."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._one = threading.Lock()
+
+    def redraft(self, case_id: str) -> None:
+        threading.Thread(target=self._redraft, args=(case_id,)).start()
+
+    def _redraft(self, case_id: str) -> None:
+        with self._one:
+            pipeline.redraft(self._house, case_id)
+
+
+@pytest.fixture
+def drafted(build: Callable[..., House], tmp_path: Path) -> tuple[House, Case]:
+    """A case that the demo model has drafted."""
+    model = {"checkpoint": DEMO_CHECKPOINT, "threads": 1}
+    house = build(web={"port": 0}, model=model, drafting={"assume_body_part": "CHEST"})
+    house.people.add("maria", Role.RADIOLOGIST, PASSWORD, house.now())
+    case = send_study(house, tmp_path / "study")
+    pipeline.draft(house, case.id, "worker")
+    return house, house.viewing.case(case.id)
+
+
+@pytest.fixture
+def open_case(drafted: tuple[House, Case], browser: Browser) -> Iterator[Callable[[], Page]]:
+    """Opens the case in a browser of its own."""
+    house, case = drafted
+    opened: list[Page] = []
+    with serving(house, Worker(house)) as address:
+
+        def open_one() -> Page:
+            page = signed_in(browser, address, "maria")
+            opened.append(page)
+            page.goto(f"{address}/cases/{case.id}")
+            page.locator("form.pin").first.wait_for()
+            return page
+
+        yield open_one
+        for page in opened:
+            page.context.close()
+
+
+def pin(page: Page, phrase: str, section: str = "FINDINGS:") -> None:
+    page.get_by_label(f"Pin a phrase in {section}").fill(phrase)
+    page.keyboard.press("Enter")
+
+
+def settled(page: Page, edit: int) -> None:
+    """Wait until the page shows this edit with its text."""
+    page.locator(f"#draft[data-edit='{edit}']:not(.drafting)").wait_for()
+
+
+def test_a_phrase_that_is_typed_snaps_into_place_and_the_text_rewrites_itself(open_case: Callable[[], Page]) -> None:
+    page = open_case()
+    page.evaluate(
+        """() => { const status = document.getElementById("status"); window.steps = [];
+        new MutationObserver(() => steps.push(status.textContent)).observe(status, {childList: true}) }"""
+    )
+    pin(page, "Small right pleural effusion, new since yesterday.")
+    expect(page.locator("#draft mark.anchor")).to_have_text("Small right pleural effusion, new since yesterday.")
+    settled(page, 1)
+    expect(page.locator("#status")).to_have_text("")
+    steps = page.evaluate("steps")
+    assert sum(step.startswith("drafting, step") for step in steps) > 1
+    expect(page.get_by_label("Pin a phrase in FINDINGS:")).to_be_focused()  # ready for the next one
+
+
+def test_the_models_words_are_kept_and_struck_by_keyboard(open_case: Callable[[], Page]) -> None:
+    page = open_case()
+    first = page.locator("#draft span.model").first
+    kept = first.inner_text().strip()
+    first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("mark.accepted")).to_have_text(kept)
+    settled(page, 1)
+    other = page.locator("#draft span.model").first
+    struck = other.inner_text().strip()
+    other.focus()
+    page.keyboard.press("Delete")
+    expect(page.locator("#draft")).not_to_contain_text(struck)
+    expect(page.locator("mark.accepted")).to_have_text(kept)
+    page.locator("mark.accepted").focus()
+    page.keyboard.press("Delete")
+    expect(page.locator("mark.accepted")).to_have_count(0)
+
+
+def test_selected_words_are_kept(open_case: Callable[[], Page]) -> None:
+    page = open_case()
+    words = page.evaluate(
+        """() => { const text = document.querySelector("#draft span.model").firstChild;
+        const range = document.createRange(); range.setStart(text, 0); range.setEnd(text, text.data.indexOf(" ", 8));
+        getSelection().removeAllRanges(); getSelection().addRange(range); return range.toString() }"""
+    )
+    page.get_by_role("button", name="Keep these words").click()
+    expect(page.locator("mark.accepted")).to_have_text(words)
+
+
+def test_undo_and_redo_by_key(open_case: Callable[[], Page]) -> None:
+    page = open_case()
+    before = page.locator("#draft").inner_text()
+    pin(page, "Small right pleural effusion.")
+    settled(page, 1)
+    expect(page.locator("#draft mark.anchor")).to_have_count(1)
+    after = page.locator("#draft").inner_text()
+    page.locator("#banner").click()
+    page.keyboard.press("Control+z")
+    expect(page.locator("#draft mark.anchor")).to_have_count(0)
+    assert page.locator("#draft").inner_text() == before
+    page.keyboard.press("Control+y")
+    expect(page.locator("#draft mark.anchor")).to_have_count(1)
+    assert page.locator("#draft").inner_text() == after
+
+
+def test_a_phrase_is_dragged_into_another_section(open_case: Callable[[], Page]) -> None:
+    page = open_case()
+    pin(page, "Small right pleural effusion.")
+    settled(page, 1)
+    page.locator("p[data-section=FINDINGS] mark").drag_to(page.locator("form.pin[data-section=IMPRESSION]"))
+    expect(page.locator("p[data-section=IMPRESSION] mark")).to_have_text("Small right pleural effusion.")
+    expect(page.locator("p[data-section=FINDINGS] mark")).to_have_count(0)
+
+
+def test_two_browsers_on_one_case_see_the_same(open_case: Callable[[], Page]) -> None:
+    one, other = open_case(), open_case()
+    pin(one, "Small right pleural effusion.")
+    expect(other.locator("#draft mark.anchor")).to_have_text("Small right pleural effusion.")
+    pin(other, "Discussed by phone.", "IMPRESSION:")
+    expect(one.locator("#draft mark.anchor")).to_have_count(2)
+
+
+def test_an_attack_in_a_phrase_is_text(open_case: Callable[[], Page]) -> None:
+    page = open_case()
+    attack = "<img src=x onerror=document.title=1> is seen."
+    pin(page, attack)
+    expect(page.locator("#draft mark.anchor")).to_have_text(attack)
+    expect(page.locator("#draft img")).to_have_count(0)

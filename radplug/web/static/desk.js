@@ -39,6 +39,7 @@ function show(told) {
   chosen = null;
   report.replaceChildren(...told.sections.flatMap(sectionOf));
   report.classList.toggle("drafting", told.drafting);
+  report.dataset.edit = told.edit;
   button("undo").disabled = !told.undo;
   button("redo").disabled = !told.redo;
   button("keep").disabled = button("strike").disabled = true;
