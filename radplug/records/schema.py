@@ -53,7 +53,7 @@ cases = sa.Table(
     sa.Column("priority", sa.SmallInteger, nullable=False, server_default="2"),  # domain.Priority
     sa.Column("instances", sa.Integer, nullable=False, default=0),
     sa.Column("first_received_at", UtcDateTime, nullable=False),
-    sa.Column("last_received_at", UtcDateTime, nullable=False),
+    sa.Column("last_received_at", UtcDateTime, nullable=False, index=True),
     sa.Column("hard_deadline_at", UtcDateTime, nullable=False),
     sa.Column("closed_at", UtcDateTime),
     sa.Column("ring_at", UtcDateTime, index=True),

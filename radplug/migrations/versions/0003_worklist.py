@@ -15,6 +15,7 @@ MOMENT = sa.DateTime(timezone=True)
 
 def upgrade() -> None:
     op.add_column("cases", sa.Column("priority", sa.SmallInteger(), server_default="2", nullable=False))
+    op.create_index("ix_cases_last_received_at", "cases", ["last_received_at"])
     op.create_index("ix_cases_worklist", "cases", ["priority", sa.text("last_received_at DESC"), "id"])
     with op.batch_alter_table("drafts") as table:
         table.alter_column("text", type_=sa.Text(), existing_nullable=False, postgresql_using='"text"::text')
