@@ -15,11 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from radplug.clock import BellBroken
 from radplug.desk import BadEdit, Desk, Edit, Phrase, StaleEdit, moved, names, pinned, spans_of, unpinned
 from radplug.people import Right
-from radplug.web.who import Acting, LookingOn, Site, needs
+from radplug.web.changes import OVER, STILL_THERE, STILL_THERE_EVERY
+from radplug.web.who import Acting, LookingOn, Site, needs, still_in
 from radplug.wiring import House
 
 LOOK_EVERY, IDLE = 0.04, 0.25  # seconds between two looks at a case: while its gaps are drafted, and else
-STILL_THERE_EVERY = 15.0
 
 router = APIRouter(prefix="/api/v1/cases/{case}", tags=["cases"])
 steers = Depends(needs(Right.STEER))
@@ -119,7 +119,7 @@ def redo(case: CaseId, body: Body, request: Request, house: Site, person: Acting
 
 
 @router.get("/events", dependencies=[Depends(needs(Right.REPORTS))])
-async def events(case: CaseId, house: Site, person: LookingOn) -> StreamingResponse:
+async def events(case: CaseId, request: Request, house: Site, person: LookingOn) -> StreamingResponse:
     """Server-sent events: `frame` for how far the gaps are, `desk` when another state is shown or has got its text."""
 
     async def told() -> AsyncIterator[str]:
@@ -132,10 +132,14 @@ async def events(case: CaseId, house: Site, person: LookingOn) -> StreamingRespo
             elif frame is not None and now != before:
                 yield f"event: frame\ndata: {frame}\n\n"
             elif quiet > STILL_THERE_EVERY:
-                yield ": still there\n\n"
+                if not await still_in(request, house):
+                    yield OVER
+                    return
+                yield STILL_THERE
             else:
-                quiet += IDLE
-                await asyncio.sleep(IDLE if done else LOOK_EVERY)
+                pause = IDLE if done else LOOK_EVERY
+                quiet += pause
+                await asyncio.sleep(pause)
                 continue
             before, quiet = now, 0.0
 

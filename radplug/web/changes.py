@@ -13,10 +13,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from radplug.logs import told
 from radplug.records.worklist import Moment, Worklist
-from radplug.web.who import LookingOn, Site, life
+from radplug.web.who import LookingOn, Site, still_in
 
 LOOK_EVERY = 0.3  # seconds
 STILL_THERE_EVERY = 15.0  # seconds; proxies close a connection that says nothing
+STILL_THERE, OVER = ": still there\n\n", "event: over\ndata: 0\n\n"  # the latter where the session has ended
 
 router = APIRouter(include_in_schema=False)
 log = structlog.get_logger(__name__)
@@ -75,11 +76,10 @@ def changes(request: Request, house: Site, person: LookingOn) -> StreamingRespon
             try:
                 count = await asyncio.wait_for(watch.moved(count), STILL_THERE_EVERY)
             except TimeoutError:
-                secret = request.cookies.get("radplug", "")
-                if await asyncio.to_thread(house.people.whose, secret, house.now(), life(house)) is None:
-                    yield "event: over\ndata: 0\n\n"
+                if not await still_in(request, house):
+                    yield OVER
                     return
-                yield ": still there\n\n"
+                yield STILL_THERE
             else:
                 yield f"event: change\ndata: {count}\n\n"
 

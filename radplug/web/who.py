@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Annotated
 
@@ -36,6 +37,12 @@ def looking_on(request: Request, house: Site) -> Person:
     if person is None:
         raise SignInNeeded
     return person
+
+
+async def still_in(request: Request, house: House) -> bool:
+    """Whether the session goes on that a request began in, for answers that go on without end."""
+    secret = request.cookies.get(COOKIE, "")
+    return await asyncio.to_thread(house.people.whose, secret, house.now(), life(house)) is not None
 
 
 def acting(request: Request, house: Site, person: Annotated[Person, Depends(looking_on)]) -> Person:

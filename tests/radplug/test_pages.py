@@ -276,3 +276,12 @@ def test_an_attack_in_a_phrase_is_text(open_case: Callable[[], Page]) -> None:
     pin(page, attack)
     expect(page.locator("#draft mark.anchor")).to_have_text(attack)
     expect(page.locator("#draft img")).to_have_count(0)
+
+
+def test_a_phrase_that_the_image_contradicts_is_asked_about_and_stands(open_case: Callable[[], Page]) -> None:
+    page = open_case()
+    pin(page, "The heart is enlarged.")
+    settled(page, 1)
+    expect(page.locator("#questions")).to_contain_text("Is it so? The model does not see in the images")
+    expect(page.locator("#questions q")).to_have_text("The heart is enlarged.")
+    expect(page.locator("#draft mark.anchor")).to_have_text("The heart is enlarged.")

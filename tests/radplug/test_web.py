@@ -19,6 +19,7 @@ from radplug import pipeline
 from radplug.domain import Case
 from radplug.people import Role
 from radplug.supervisor import StationFailed
+from radplug.web import api, changes
 from radplug.web.serving import CannotServe, serving
 from radplug.web.shield import HEADERS
 from radplug.web.sign_in import FREE_TRIES
@@ -106,6 +107,22 @@ def test_a_new_password_ends_what_is_open(site: House, address: str) -> None:
     one = client(address, Role.IT)
     site.people.add("it", Role.IT, "another good password", site.now())
     assert one.get("/").status == 303
+
+
+def test_what_listens_ends_with_the_session(
+    site: House, address: str, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "STILL_THERE_EVERY", 0.2)
+    monkeypatch.setattr(api, "STILL_THERE_EVERY", 0.2)
+    for path in ("/changes", f"/api/v1/cases/{case.id}/events"):
+        secret = client(address, Role.RADIOLOGIST).cookies["radplug"].value
+        connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=20)
+        connection.request("GET", path, headers={"Cookie": f"radplug={secret}"})
+        answer = connection.getresponse()
+        assert answer.readline().startswith(b"event: ")
+        site.people.end(secret)
+        assert answer.read().endswith(b"event: over\ndata: 0\n\n")
+        connection.close()
 
 
 # ── what every answer carries ──

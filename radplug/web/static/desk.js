@@ -40,6 +40,7 @@ function show(told) {
   report.replaceChildren(...told.sections.flatMap(sectionOf));
   report.classList.toggle("drafting", told.drafting);
   report.dataset.edit = told.edit;
+  document.getElementById("questions").replaceChildren(...told.conflicts.map(questionOf));
   button("undo").disabled = !told.undo;
   button("redo").disabled = !told.redo;
   button("keep").disabled = button("strike").disabled = true;
@@ -48,6 +49,13 @@ function show(told) {
     const input = report.querySelector(`form.pin[data-section="${CSS.escape(focused)}"] input`);
     if (input) { input.value = typed; input.focus(); }
   }
+}
+
+// A phrase that the model does not see is asked about, and stands all the same.
+function questionOf(conflict) {
+  const asked = element("p", "remark", `Is it so? The model does not see in the images (${conflict.probability.toFixed(2)}): `);
+  asked.append(element("q", "", conflict.phrase));
+  return asked;
 }
 
 function sectionOf(section) {
