@@ -44,16 +44,24 @@ class Transform:
 
     def apply(self, stored: NDArray[Any]) -> Grey:
         """The grey image (rows, columns) of stored values (rows, columns)."""
-        empty = ~np.isfinite(stored)
-        if self.padding:
-            empty |= (stored >= self.padding[0]) & (stored <= self.padding[1])
-        values = self._modality_values(stored)
-        voi = self.voi or _percentile_window(values[~empty])
+        values, empty = self.values(stored)
+        voi = self.voi_for(values[~empty])
         grey = np.rint(voi.brightness(values) * 255).astype(np.uint8)
         if self.inverted:
             grey = 255 - grey
         grey[empty] = 0  # black in either polarity
         return Grey(grey, voi if isinstance(voi, Window) else None, int(empty.sum()))
+
+    def values(self, stored: NDArray[Any]) -> tuple[Floats, NDArray[np.bool_]]:
+        """Modality values (rows, columns), and where there are none to be shown."""
+        empty = ~np.isfinite(stored)
+        if self.padding:
+            empty |= (stored >= self.padding[0]) & (stored <= self.padding[1])
+        return self._modality_values(stored), empty
+
+    def voi_for(self, shown: Floats) -> Window | LookupTable:
+        """The header's, or the window that the values themselves set."""
+        return self.voi or _percentile_window(shown)
 
     def _modality_values(self, stored: NDArray[Any]) -> Floats:
         if isinstance(self.modality, LookupTable):

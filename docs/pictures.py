@@ -98,7 +98,8 @@ def of_the_pages(folder: Path) -> None:
             page.get_by_label("Pin a phrase in IMPRESSION:").fill("Discussed with the ward at 14:30.")
             page.keyboard.press("Enter")
             page.locator("#draft[data-edit='1']:not(.drafting)").wait_for()
-            page.set_viewport_size({"width": 1280, "height": 760})
+            page.locator("#viewer output", has_text="image 1").wait_for()
+            page.set_viewport_size({"width": 1280, "height": 860})
             page.screenshot(path=IMAGES / "case.png")
             browser.close()
 

@@ -1,14 +1,14 @@
-"""One case: its images beside its report, with what whoever reads the draft should know of it."""
+"""The page of one case: its images beside its report, with what whoever reads the draft should know of it."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Request
-from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 
 from radplug.people import Right
-from radplug.web.who import Acting, LookingOn, Site, needs
+from radplug.web.who import Acting, Site, needs
 from radplug.web.words import templates
 
 router = APIRouter(include_in_schema=False)
@@ -39,14 +39,3 @@ def case(case_id: CaseId, request: Request, house: Site, person: Acting, version
 def version(case_id: CaseId, house: Site) -> PlainTextResponse:
     """The number of the latest draft, for a page that shows an older one or none."""
     return PlainTextResponse(str(house.viewing.case(case_id).version))
-
-
-@router.get("/cases/{case_id}/images/{version}/{number}.png", dependencies=[Depends(needs(Right.PATIENTS))])
-def key_image(case_id: CaseId, version: int, number: int, house: Site, person: LookingOn) -> Response:
-    """The `number`th (from 1) image that the model was shown for a draft."""
-    drafts = {draft.version: draft for draft in house.viewing.drafts(case_id)}
-    images = drafts[version].images if version in drafts else ()
-    if not 1 <= number <= len(images):
-        raise HTTPException(404, "there is no such image")
-    file = house.store.path(images[number - 1].file)
-    return FileResponse(file, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})

@@ -6,9 +6,11 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from browsers import PASSWORD, chromium, signed_in
-from houses import send_study
+from houses import receive_file, send_study
+from image_samples import image, part10
 from playwright.sync_api import Browser, Page, expect
 
 from radplug import pipeline
@@ -132,6 +134,76 @@ def test_what_is_copied_says_what_it_is(site: House, page: Page, tmp_path: Path,
     assert copied.startswith("AI DRAFT, NOT REVIEWED\n\n")
     page.mouse.wheel(0, 5000)
     expect(page.get_by_text("AI draft, not reviewed")).to_be_in_viewport()
+
+
+# ── images ──
+
+
+def add_slices(house: House, case: Case, count: int) -> None:
+    """A CT series in the case's study, each slice a little brighter than the one before."""
+    for number in range(count):
+        slice_ = image(
+            np.full((64, 64), 1000 + 4 * number, np.uint16),
+            Modality="CT",
+            SOPInstanceUID=f"1.2.3.{number + 1}",
+            SeriesInstanceUID="1.2.3",
+            StudyInstanceUID=case.study_uid,
+            SeriesNumber=2,
+            SeriesDescription="Thorax",
+            InstanceNumber=number + 1,
+            RescaleSlope=1,
+            RescaleIntercept=-1024,
+            RescaleType="HU",
+            WindowCenter=40,
+            WindowWidth=400,
+        )
+        file = house.store.root / f"slice-{number}.dcm"
+        file.write_bytes(part10(slice_))
+        receive_file(house, file)
+
+
+def middle(page: Page) -> int:
+    """The grey in the middle of the viewer."""
+    return int(
+        page.evaluate(
+            """() => { const c = document.querySelector("#viewer canvas");
+            return c.getContext("2d").getImageData(c.width / 2, c.height / 2, 1, 1).data[0] }"""
+        )
+    )
+
+
+def test_a_stack_of_500_slices_is_scrolled_windowed_and_zoomed(
+    site: House, page: Page, address: str, tmp_path: Path
+) -> None:
+    case = send_study(site, tmp_path / "study")
+    add_slices(site, case, 500)
+    page.goto(f"{address}/cases/{case.id}")
+    page.get_by_label("Series").select_option(label="Thorax (500)")
+    canvas, told = page.locator("#viewer canvas"), page.locator("#viewer output")
+    expect(told).to_contain_text("image 1 of 500 · window 40 / 400 · 100%")
+    dark = middle(page)
+    canvas.focus()
+    for key in ("End", "ArrowUp", "PageUp"):
+        page.keyboard.press(key)
+    expect(told).to_contain_text("image 489 of 500")
+    canvas.hover()
+    page.mouse.wheel(0, 100)
+    expect(told).to_contain_text("image 490 of 500")
+    assert middle(page) > dark
+    page.get_by_role("button", name="lung").click()
+    expect(told).to_contain_text("window -600 / 1500")
+    canvas.focus()
+    page.keyboard.press("+")
+    expect(told).to_contain_text("125%")
+    box = canvas.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 100, box["y"] + 100)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 150, box["y"] + 130)
+    page.mouse.up()
+    expect(told).not_to_contain_text("window -600 / 1500")
+    page.keyboard.press("0")
+    expect(told).to_contain_text("image 490 of 500 · window 40 / 400 · 100%")
 
 
 # ── editing ──

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import re
 import ssl
 import subprocess
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from browsers import PASSWORD, Client
-from houses import send_study
+from houses import SIZE, send_study
 from peers import free_port
 
 from radplug import pipeline
@@ -189,9 +190,26 @@ def test_it_sees_no_patient(address: str, case: Case) -> None:
     assert one.get(f"/cases/{case.id}/images/1/1.png").status == 403
 
 
+def test_every_frame_of_the_study_can_be_looked_at(site: House, address: str, case: Case) -> None:
+    one = client(address, Role.TECHNOLOGIST)
+    (series,) = json.loads(one.get(f"/cases/{case.id}/stack").text)["series"]
+    ((uid, frame),) = series["frames"]
+    answer = one.get(f"/cases/{case.id}/frames/{uid}/{frame}")
+    about = json.loads(answer.headers["x-frame"])
+    assert (about["rows"], about["columns"], about["colour"]) == (SIZE, SIZE, False)
+    assert int(answer.headers["content-length"]) == 2 * SIZE * SIZE
+    assert answer.headers["cache-control"].startswith("private")
+    assert client(address, Role.IT).get(f"/cases/{case.id}/stack").status == 403
+    assert client(address, Role.IT).get(f"/cases/{case.id}/frames/{uid}/{frame}").status == 403
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [
+        ("/cases/0/stack", 404),
+        ("/cases/{case}/frames/1.2.3/1", 404),
+        ("/cases/{case}/frames/1.2.3/0", 422),
+        ("/cases/{case}/frames/..%2f..%2f1/1", 404),
         ("/cases/0", 404),
         ("/cases/0/version", 404),
         ("/cases/..%2f..%2fradplug.sqlite", 404),
