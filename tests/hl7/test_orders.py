@@ -55,6 +55,19 @@ def test_omi_o23() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "segments",
+    [
+        "ORC|NW|P1|||||^^^^^S\rOBR|1|||CT\r",
+        "ORC|NW|P1\rOBR|1|||CT" + "|" * 23 + "^^^^^S\r",
+        "ORC|NW|P1|||||^^^^^R\rTQ1|1||||||||S\rOBR|1|||CT" + "|" * 23 + "^^^^^R\r",  # TQ1 is the newer place
+    ],
+    ids=["ORC-7", "OBR-27", "TQ1-9"],
+)
+def test_how_urgent_it_is(segments: str) -> None:
+    assert order_in(MSH.format("ORM^O01", "2.3") + PID + segments).priority == "S"
+
+
 def test_what_is_not_given_or_deleted_is_empty() -> None:
     order = order_in(MSH.format("ORM^O01", "2.3") + PID + 'ORC|NW|P1\rOBR|1|""||CT' + "|" * 14 + '""\r')
     assert order == Order(accession_number="", placer_order_number="P1", procedure_code=("CT", "", ""))
