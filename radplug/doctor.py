@@ -40,6 +40,7 @@ def examine(house: House) -> list[Finding]:
         _adapters,
         _templates,
         _gpu,
+        _worklist,
         _pacs,
         _reporting,
     )
@@ -138,6 +139,22 @@ def _stations(house: House) -> Iterator[Finding]:
             )
         else:
             yield Finding(f"station {name}", True, f"ready {station.detail}".strip())
+
+
+def _worklist(house: House) -> Iterator[Finding]:
+    s = house.settings.web
+    address = f"{'https' if s.certificate else 'http'}://{s.host}:{s.port}"
+    if not s.https and s.host not in ("127.0.0.1", "::1", "localhost"):
+        text = (
+            f"{address} sends passwords and patients' data unencrypted; give web.certificate and web.key, or listen on "
+        )
+        yield Finding("worklist", False, f"{text}127.0.0.1 behind a proxy that speaks HTTPS, and set web.behind_https")
+    elif not house.database.is_current():
+        return  # said already
+    elif not house.people.all():
+        yield Finding("worklist", False, f"nobody can sign in at {address}; `radplug account NAME` makes an account")
+    else:
+        yield Finding("worklist", True, address)
 
 
 def _checkpoint(house: House) -> Iterator[Finding]:

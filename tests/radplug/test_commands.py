@@ -17,6 +17,7 @@ from radplug.acceptance.simulated_pacs import SimulatedPacs
 from radplug.anchors import BadAnchor, parse
 from radplug.cli import app
 from radplug.doctor import examine
+from radplug.people import Role
 from radplug.settings import load
 from radplug.wiring import House
 
@@ -125,6 +126,16 @@ class TestDoctor:
         assert "OTHER" in found["PACS misnamed"][1]
         assert "AE title" in found["PACS misnamed"][1]
         assert not found["PACS closed"][0]
+
+    def test_a_worklist_without_accounts_or_without_https_is_named(self, tmp_path: Path) -> None:
+        open_to_all = '[web]\nhost = "0.0.0.0"\n'
+        assert "unencrypted" in self.examined(tmp_path, open_to_all)["worklist"][1]
+        house = House(load(tmp_path / "doctor.toml"), "test")
+        house.database.migrate()
+        assert "radplug account" in self.examined(tmp_path, open_to_all + "behind_https = true\n")["worklist"][1]
+        house.people.add("maria", Role.RADIOLOGIST, "correct horse battery", house.now())
+        house.database.close()
+        assert self.examined(tmp_path, "")["worklist"] == (True, "http://127.0.0.1:8080")
 
     def test_a_reporting_system_that_is_there_and_one_that_is_not(self, tmp_path: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
