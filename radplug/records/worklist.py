@@ -58,6 +58,7 @@ class Page:
     of: int
     counts: Mapping[CaseState, int]  # of all cases, whatever is filtered
     modalities: tuple[str, ...]
+    dead: int  # documents of any case that did not arrive
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,8 @@ class Worklist:
             rows = connection.execute(shown).all()
             sent = _sent(connection, rows)
             by_state = connection.execute(sa.select(cases.c.state, sa.func.count()).group_by(cases.c.state)).all()
+            dead = sa.select(sa.func.count()).where(deliveries.c.state == DeliveryState.DEAD)
+            dead_letters = connection.scalar(dead) or 0
             modalities = connection.scalars(sa.select(cases.c.modality).distinct().order_by(cases.c.modality)).all()
         return Page(
             rows=tuple(_row(row, sent.get(row.id, {})) for row in rows),
@@ -105,6 +108,7 @@ class Worklist:
             of=last,
             counts={CaseState(state): number for state, number in by_state},
             modalities=tuple(filter(None, modalities)),
+            dead=dead_letters,
         )
 
 

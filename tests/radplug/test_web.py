@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import sqlalchemy as sa
 from browsers import PASSWORD, Client
 from houses import SIZE, send_study
 from peers import free_port
@@ -19,6 +20,7 @@ from peers import free_port
 from radplug import pipeline
 from radplug.domain import Case
 from radplug.people import Role
+from radplug.records.schema import cases, deliveries
 from radplug.supervisor import StationFailed
 from radplug.web import api, changes
 from radplug.web.serving import CannotServe, serving
@@ -228,10 +230,6 @@ def test_what_is_not_there(address: str, case: Case, path: str, status: int) -> 
 
 
 def test_what_comes_from_outside_is_shown_as_text(site: House, address: str, case: Case) -> None:
-    import sqlalchemy as sa
-
-    from radplug.records.schema import cases
-
     attack = "<img src=x onerror=alert(1)>'\""
     with site.database.writing() as connection:
         connection.execute(sa.update(cases).values(patient_name=attack, study_description=attack, reason=attack))
@@ -240,6 +238,26 @@ def test_what_comes_from_outside_is_shown_as_text(site: House, address: str, cas
         page = one.get(path).text
         assert "<img src=x" not in page
         assert "&lt;img src=x" in page
+
+
+# ── dead letters ──
+
+
+def test_it_sends_dead_letters_again_and_a_radiologist_cannot(site: House, address: str, case: Case) -> None:
+    letter = {"case_id": case.id, "version": 1, "destination": "archive", "kind": "sr", "state": "dead"}
+    with site.database.writing() as connection:
+        rest = {"document_id": "1.2.3", "file": "f", "attempts": 3, "outcome": "refused: <no>"}
+        connection.execute(sa.insert(deliveries).values(letter | rest))
+    one, other = client(address, Role.IT), client(address, Role.RADIOLOGIST)
+    assert "1 dead letter<" in one.get("/").text
+    assert "refused: &lt;no&gt;" in one.get("/dead-letters").text
+    assert "Send this case" not in other.get("/dead-letters").text
+    assert other.post(f"/dead-letters/{case.id}").status == 403
+    assert [delivery.state for delivery in site.viewing.deliveries(case.id)] == ["dead"]
+    assert one.post(f"/dead-letters/{case.id}").status == 303
+    assert [delivery.state for delivery in site.viewing.deliveries(case.id)] == ["waiting"]
+    assert "Every document has arrived" in one.get("/dead-letters").text
+    assert one.post("/dead-letters/0").status == 404
 
 
 # ── serving ──
