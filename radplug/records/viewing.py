@@ -25,7 +25,7 @@ from radplug.domain import (
 )
 from radplug.records.database import Database
 from radplug.records.receiving import ORDER
-from radplug.records.schema import audit, cases, deliveries, drafts
+from radplug.records.schema import audit, cases, deliveries, drafts, instances
 
 KEY_IMAGES = TypeAdapter(tuple[KeyImage, ...])
 
@@ -67,6 +67,15 @@ class Viewing:
         with self._database.reading() as connection:
             row = connection.execute(sa.select(cases).where(cases.c.study_uid == study_uid)).first()
         return case_of(row) if row else None
+
+    def file_of(self, case_id: str, sop_instance_uid: str) -> str | None:
+        """The file of an instance of the case, relative to the data directory; of several, the one received last."""
+        this = (instances.c.case_id == case_id, instances.c.sop_instance_uid == sop_instance_uid)
+        newest = (
+            sa.select(instances.c.file).where(*this).order_by(instances.c.received_at.desc(), instances.c.id.desc())
+        )
+        with self._database.reading() as connection:
+            return connection.scalar(newest.limit(1))
 
     def cases(self, limit: int = 100) -> list[Case]:
         """The cases that changed last, newest first."""

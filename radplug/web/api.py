@@ -17,6 +17,7 @@ from radplug.desk import BadEdit, Desk, Edit, Phrase, StaleEdit, moved, names, p
 from radplug.people import Right
 from radplug.web.changes import OVER, STILL_THERE, STILL_THERE_EVERY
 from radplug.web.who import Acting, LookingOn, Site, needs, still_in
+from radplug.web.words import sureness
 from radplug.wiring import House
 
 LOOK_EVERY, IDLE = 0.04, 0.25  # seconds between two looks at a case: while its gaps are drafted, and else
@@ -205,7 +206,13 @@ def _told(desk: Desk) -> dict[str, Any]:
                 "name": section.name,
                 "heading": section.heading,
                 "spans": [
-                    {"text": span.text, "by": span.kind, "confidence": span.confidence, "phrase": phrase}
+                    {
+                        "text": span.text,
+                        "by": span.kind,
+                        "confidence": span.confidence,
+                        "sure": sureness(span.confidence),
+                        "phrase": phrase,
+                    }
                     for span, phrase in spans_of(section, edit.phrases)
                 ],
             }

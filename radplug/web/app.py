@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
@@ -21,7 +21,7 @@ from radplug.web.changes import Watch
 from radplug.web.shield import Shield
 from radplug.web.sign_in import Tries
 from radplug.web.who import SignInNeeded
-from radplug.web.words import templates
+from radplug.web.words import pages
 from radplug.wiring import House
 
 STATIC = Path(__file__).parent / "static"
@@ -70,8 +70,7 @@ def _in_words(request: Request, error: Exception) -> Response:
     if not _is_page(request):
         return JSONResponse({"detail": detail}, status)
     context = {"status": status, "detail": detail}
-    response: HTMLResponse = templates().TemplateResponse(request, "error.html", context, status_code=status)
-    return response
+    return pages.TemplateResponse(request, "error.html", context, status_code=status)
 
 
 def _is_page(request: Request) -> bool:

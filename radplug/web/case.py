@@ -9,10 +9,9 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 
 from radplug.people import Right
 from radplug.web.who import Acting, Site, needs
-from radplug.web.words import templates
+from radplug.web.words import pages
 
 router = APIRouter(include_in_schema=False)
-pages = templates()
 CaseId = Annotated[str, Path(pattern="^[0-9a-f]{1,32}$")]
 
 

@@ -9,10 +9,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from radplug.people import Right
 from radplug.web.who import Acting, Site, needs
-from radplug.web.words import templates
+from radplug.web.words import pages
 
 router = APIRouter(prefix="/dead-letters", include_in_schema=False)
-pages = templates()
 
 
 @router.get("", response_class=HTMLResponse, dependencies=[Depends(needs(Right.CASES))])

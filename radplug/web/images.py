@@ -57,9 +57,7 @@ def pixels(
     person: LookingOn,
 ) -> Response:
     """A frame's values, rows after rows, as dicom_io.viewing has them; what they are stands in the header X-Frame."""
-    file = next(
-        (k.file for k in house.drafting.instances(case_id) if k.instance.sop_instance_uid == sop_instance_uid), None
-    )
+    file = house.viewing.file_of(case_id, sop_instance_uid)
     if file is None:
         raise HTTPException(404, "there is no such image")
     try:

@@ -9,13 +9,12 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from radplug.web.who import COOKIE, Site, let_in
-from radplug.web.words import templates
+from radplug.web.words import pages
 
 FREE_TRIES, PAUSE, LONGEST_PAUSE = 5, 1.0, 300.0  # failures before a pause, which doubles with each more; seconds
 MOST_NAMES = 10_000
 
 router = APIRouter(include_in_schema=False)
-pages = templates()
 
 
 class Tries:

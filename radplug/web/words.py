@@ -7,8 +7,6 @@ from pathlib import Path
 
 from fastapi.templating import Jinja2Templates
 
-PAGES = Path(__file__).parent / "pages"
-
 
 def person_name(name: str) -> str:
     """A PN as people write it: family name, given names; each of its groups (PS3.5 6.2.1.2)."""
@@ -41,7 +39,5 @@ def sureness(confidence: float | None) -> str:
     return f"sure-{sum(confidence >= step for step in (0.5, 0.8, 0.95))}"
 
 
-def templates() -> Jinja2Templates:
-    made = Jinja2Templates(PAGES)
-    made.env.filters.update(person_name=person_name, date=date, ago=ago, sureness=sureness)
-    return made
+pages = Jinja2Templates(Path(__file__).parent / "pages")
+pages.env.filters.update(person_name=person_name, date=date, ago=ago, sureness=sureness)

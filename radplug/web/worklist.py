@@ -12,11 +12,10 @@ from radplug.domain import CaseState, Priority
 from radplug.people import Person, Right
 from radplug.records.worklist import DEEPEST, Sort, Wanted
 from radplug.web.who import Acting, LookingOn, Site, needs
-from radplug.web.words import templates
+from radplug.web.words import pages
 from radplug.wiring import House
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(needs(Right.CASES))])
-pages = templates()
 
 
 def wanted(

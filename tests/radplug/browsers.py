@@ -14,7 +14,17 @@ import pytest
 from peers import tool
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from radplug.people import Role
+from radplug.wiring import House
+
 PASSWORD = "correct horse battery"
+
+
+def with_accounts(house: House) -> House:
+    """An account for each role, of the role's name."""
+    for role in Role:
+        house.people.add(role, role, PASSWORD, house.now())
+    return house
 
 
 @dataclass(frozen=True)

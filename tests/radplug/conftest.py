@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 import tiny_checkpoint
+from browsers import with_accounts
 from houses import house_at
 
 from radplug.settings import Settings
+from radplug.web.serving import serving
 from radplug.wiring import House
 
 
@@ -47,3 +49,16 @@ def build(tmp_path: Path, model: Path) -> Iterator[Callable[..., House]]:
     yield make
     for house in built:
         house.database.close()
+
+
+@pytest.fixture
+def site(build: Callable[..., House]) -> House:
+    """A house whose pages everybody may sign in to."""
+    return with_accounts(build(web={"port": 0}, drafting={"assume_body_part": "CHEST"}))
+
+
+@pytest.fixture
+def address(site: House) -> Iterator[str]:
+    """Of `site`'s pages."""
+    with serving(site) as address:
+        yield address

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsers import PASSWORD, Client
+from browsers import Client, with_accounts
 from houses import send_study
 
 from radplug import pipeline
@@ -39,10 +39,7 @@ class Bell:
 @pytest.fixture
 def house(tmp_path: Path, build: Callable[..., House]) -> House:
     model = {"checkpoint": DEMO_CHECKPOINT, "threads": 1}
-    made = build(model=model, drafting={"assume_body_part": "CHEST"}, web={"port": 0})
-    for role in Role:
-        made.people.add(role, role, PASSWORD, made.now())
-    return made
+    return with_accounts(build(model=model, drafting={"assume_body_part": "CHEST"}, web={"port": 0}))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsers import PASSWORD, chromium, signed_in
+from browsers import chromium, signed_in, with_accounts
 from houses import receive_file, send_study
 from image_samples import image, part10
 from playwright.sync_api import Browser, Page, expect
@@ -27,21 +27,8 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def site(build: Callable[..., House]) -> House:
-    house = build(web={"port": 0}, drafting={"assume_body_part": "CHEST"})
-    house.people.add("maria", Role.RADIOLOGIST, PASSWORD, house.now())
-    return house
-
-
-@pytest.fixture
-def address(site: House) -> Iterator[str]:
-    with serving(site) as address:
-        yield address
-
-
-@pytest.fixture
 def page(browser: Browser, address: str) -> Iterator[Page]:
-    page = signed_in(browser, address, "maria")
+    page = signed_in(browser, address, Role.RADIOLOGIST)
     yield page
     page.context.close()
 
@@ -97,7 +84,7 @@ def test_a_lost_connection_is_told_and_what_was_missed_is_made_good(
     site: House, browser: Browser, tmp_path: Path
 ) -> None:
     with serving(site) as address:
-        page = signed_in(browser, address, "maria")
+        page = signed_in(browser, address, Role.RADIOLOGIST)
         port = int(address.rpartition(":")[2])
     expect(page.locator("#live")).to_have_text("connection lost, trying again")
     case = send_study(site, tmp_path / "study")
@@ -228,8 +215,7 @@ class Worker:
 def drafted(build: Callable[..., House], tmp_path: Path) -> tuple[House, Case]:
     """A case that the demo model has drafted."""
     model = {"checkpoint": DEMO_CHECKPOINT, "threads": 1}
-    house = build(web={"port": 0}, model=model, drafting={"assume_body_part": "CHEST"})
-    house.people.add("maria", Role.RADIOLOGIST, PASSWORD, house.now())
+    house = with_accounts(build(web={"port": 0}, model=model, drafting={"assume_body_part": "CHEST"}))
     case = send_study(house, tmp_path / "study")
     pipeline.draft(house, case.id, "worker")
     return house, house.viewing.case(case.id)
@@ -243,7 +229,7 @@ def open_case(drafted: tuple[House, Case], browser: Browser) -> Iterator[Callabl
     with serving(house, Worker(house)) as address:
 
         def open_one() -> Page:
-            page = signed_in(browser, address, "maria")
+            page = signed_in(browser, address, Role.RADIOLOGIST)
             opened.append(page)
             page.goto(f"{address}/cases/{case.id}")
             page.locator("form.pin").first.wait_for()

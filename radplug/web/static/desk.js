@@ -30,7 +30,6 @@ function say(text) { status.textContent = text; }
 // ── what is shown ──
 
 const element = (name, className, text) => Object.assign(document.createElement(name), { className, textContent: text });
-const sureness = (c) => (c === null ? "sure-unknown" : `sure-${[0.5, 0.8, 0.95].filter((step) => c >= step).length}`);
 
 function show(told) {
   const focused = document.activeElement?.closest?.("form.pin")?.dataset.section;
@@ -88,7 +87,7 @@ function spanOf(span) {
     mark.dataset.phrase = span.phrase;
     return mark;
   }
-  const words = element("span", `model ${sureness(span.confidence)}`, span.text);
+  const words = element("span", `model ${span.sure}`, span.text);
   words.tabIndex = 0;
   if (span.confidence !== null) words.title = `confidence ${span.confidence.toFixed(2)}. Enter keeps it, Delete strikes it.`;
   return words;

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pydicom.data
 from numpy.typing import NDArray
+from peers import SHARED_DICOM
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from dicom_io.study import Instance
 
 BUNDLED = Path(pydicom.data.__file__).parent
-SHARED = Path(__file__).parents[3] / "shared" / "dicom"
+SHARED = SHARED_DICOM
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2.1"
