@@ -1,7 +1,6 @@
 """How well gaps are filled around dictated phrases, by each way of dealing with a length that nobody knows.
 
-    python bench/infill.py --count 200                  # the checkpoint that comes along
-    python bench/infill.py --count 200 --sibling DIR    # and its left-to-right sibling, see `radplug train sibling`
+    python bench/infill.py --count 200      # the checkpoint that comes along, and its left-to-right sibling
 
 Phantoms are held out. Of each one's report, one to four phrases are dictated: whole sentences in the first table, parts
 of sentences, which have to be finished, in the second. The rest is written:
@@ -9,7 +8,7 @@ of sentences, which have to be finished, in the second. The rest is written:
     filler    as the product does it: what is left of a gap, the model leaves empty
     search    the filler forbidden, lengths tried side by side: how a checkpoint without one is drafted with
     oracle    the filler forbidden, the true lengths given
-    in-place, spliced   from left to right: phrases forced when their turn comes, or put in afterwards
+    in-place, spliced   the sibling, told of all phrases: each forced when its turn comes, or put in afterwards
 
 Gap F1 is over words, and a report can say the same in several ways: no row can reach 1. Seam errors are per 100 places
 where dictated and written text meet, stutters per 100 words. Length is the mean error in tokens, and its bias.
@@ -48,7 +47,7 @@ from model_runtime.phantoms.template import TEMPLATE
 from model_runtime.prompts.prefix import Prefix, read
 from model_runtime.prompts.prompt import PromptFacts, encode
 
-DEMO = Path(__file__).parents[1] / "model_runtime/weights/demo"
+WEIGHTS = Path(__file__).parents[1] / "model_runtime/weights"
 ORDER = PromptFacts("DX", "CHEST", "PA")
 COLUMNS = ("", "gap F1", "double", "no space", "broken", "stutter", "length", "bias", "facts", "garbled", "s a draft")
 
@@ -61,12 +60,13 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     loaded = checkpoint.load(arguments.checkpoint, arguments.device)
-    ways: dict[str, Write | None] = {}
+    sibling = checkpoint.load(arguments.sibling, arguments.device, architectures=["gemma4"])
+    ways: dict[str, Write] = {}
     if loaded.codec.filler_id is not None:
         ways["filler"] = Denoising(loaded, _as_the_product_lays)
     bare = _without_filler(loaded)
     ways |= {"search": Denoising(bare, _searched), "oracle": Denoising(bare, _true)}
-    ways |= {str(way): _left_to_right(arguments, way) for way in Infill}
+    ways |= {str(way): _left_to_right(sibling, way) for way in Infill}
     console = Console(width=130)
     for mid_sentence in (False, True):
         cases = [gap_case(HELD_OUT + n, mid_sentence=mid_sentence) for n in range(arguments.count)]
@@ -75,10 +75,7 @@ def main() -> None:
         for column in table.columns[1:]:
             column.justify = "right"
         for name, write in track(ways.items(), kind, console=Console(stderr=True)):
-            if write:
-                table.add_row(name, *_measured(write, cases, arguments.batch, loaded))
-            else:
-                table.add_row(f"{name}: no sibling checkpoint")
+            table.add_row(name, *_measured(write, cases, arguments.batch, loaded))
         console.print(table)
 
 
@@ -118,11 +115,7 @@ def _true(loaded: LoadedModel, case: GapCase, prefix: Prefix, seed: int) -> Layo
     return lay(TEMPLATE, case.anchors, encode=codec.encode, canvas_length=length, end_id=codec.end_id, lengths=lengths)
 
 
-def _left_to_right(arguments: argparse.Namespace, way: Infill) -> Write | None:
-    if arguments.sibling is None:
-        return None
-    sibling = checkpoint.load(arguments.sibling, arguments.device, architectures=["gemma4"])
-
+def _left_to_right(sibling: LoadedModel, way: Infill) -> Write:
     def write(cases: Sequence[GapCase], seed: int) -> Reports:
         images, anchors = [[_image(case)] for case in cases], [case.anchors for case in cases]
         written = write_sections(sibling, images, TEMPLATE, anchors, ORDER, seed=seed, way=way)
@@ -167,8 +160,10 @@ def _measured(write: Write, cases: Sequence[GapCase], batch: int, loaded: Loaded
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--checkpoint", type=Path, default=DEMO)
-    parser.add_argument("--sibling", type=Path, help="a left-to-right checkpoint of the same tokenizer")
+    parser.add_argument("--checkpoint", type=Path, default=WEIGHTS / "demo")
+    parser.add_argument(
+        "--sibling", type=Path, default=WEIGHTS / "sibling", help="left to right, of the same tokenizer"
+    )
     parser.add_argument("--count", type=int, default=200, help="phantoms")
     parser.add_argument("--batch", type=int, default=16, help="reports that are written together")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")

@@ -124,7 +124,9 @@ def train(pupil: Pupil, recipe: Recipe, out: Path, device: torch.device) -> None
     loader = DataLoader(
         Lessons(pupil, teacher, recipe), batch_size=None, num_workers=recipe.workers, pin_memory=device.type == "cuda"
     )
+    began = time.perf_counter()
     looks = learn_to_see(objective.sight, recipe.seeing, recipe.looks, device)
+    seen = time.perf_counter() - began
     hidden = (objective.sight.hidden(), *objective.hidden_writing())
     optimization = Optimization([module], hidden, learnt=[objective.sight] if recipe.seeing else ())
     started, tried, losses = time.perf_counter(), 0.0, []
@@ -159,7 +161,7 @@ def train(pupil: Pupil, recipe: Recipe, out: Path, device: torch.device) -> None
         "steps": step + 1,
         "rates": f"Muon {MUON_RATE}, AdamW {ADAMW_RATE}",
         "start": "a checkpoint of the same recipe" if recipe.start else "random weights",
-        "seconds": f"{recipe.seeing:.0f} seeing, {recipe.seconds:.0f} writing",
+        "seconds": f"{seen:.0f} seeing, {time.perf_counter() - started:.0f} writing",
         "parameters": sum(parameter.numel() for parameter in own),
     }
     loaded = in_memory(averaged, tokenizer, pupil.card(facts))
