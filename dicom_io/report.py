@@ -42,6 +42,7 @@ IMPRESSION: Final = Code("121073", "DCM", "Impression")
 ENGLISH: Final = Code("en-US", "RFC5646", "English (United States)")
 
 BANNER: Final = "AI-GENERATED DRAFT - NOT REVIEWED BY A RADIOLOGIST - NOT FOR CLINICAL USE"
+ACCEPTED_BANNER: Final = "AI-GENERATED DRAFT - ACCEPTED AS A DRAFT - NOT VERIFIED, NOT SIGNED - NOT FOR CLINICAL USE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +126,15 @@ class DocumentIds:
 
 @dataclass(frozen=True, slots=True)
 class DraftReport:
-    """All that the document says. That it is a draft is not said here: no report of ours can be anything else."""
+    """All that the document says. That it is a draft is not said here: no report of ours can be anything else.
+
+    `accepted_by` is whoever has read the draft and let it stand: an observer, who verifies and signs nothing.
+    """
 
     sections: tuple[ReportSection, ...]
     device: Device
     banner: str = BANNER  # the first section, before all others
+    accepted_by: str = ""
     title: Code = DIAGNOSTIC_IMAGING_REPORT
     language: Code = ENGLISH
     procedure: Code | None = None  # procedure reported

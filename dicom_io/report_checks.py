@@ -29,7 +29,7 @@ class Rule(StrEnum):
 
     DRAFT = "it says that it is a draft, and that nobody has verified it"
     ATTRIBUTES = "required attributes are there"
-    OBSERVER = "a device wrote it, and no person"
+    OBSERVER = "a device wrote it, whoever has read it since"
     TEMPLATE = "it is a Basic Text SR whose tree is one of TID 2000"
     BANNER = "its first section says what it is"
     TEXT = "its texts are in UTF-8, without control characters but line ends"
@@ -99,6 +99,7 @@ _DRAFT: Final = MappingProxyType(
 )
 
 _OBSERVER_TYPE, _DEVICE, _DEVICE_UID = "121005", "121007", "121012"
+_PERSON, _PERSON_NAME = "121006", "121008"  # TID 1003: who has accepted the draft
 _DEVICE_CONTEXT: Final = {_OBSERVER_TYPE, _DEVICE_UID, "121013", "121014", "121015", "121016", "121017"}  # TID 1004
 
 
@@ -144,11 +145,14 @@ def _observer(document: Dataset) -> Iterator[Fault]:
         if text(author, "ObserverType") != "DEV":
             yield Fault(Rule.OBSERVER, "an author is not a device")
     context = [i for i in items(document) if text(i, "RelationshipType") == "HAS OBS CONTEXT"]
-    if any(name(item) not in _DEVICE_CONTEXT for item in context):
-        yield Fault(Rule.OBSERVER, "the observation context holds an item that is not of TID 1004, Device Observer")
+    if any(name(item) not in {*_DEVICE_CONTEXT, _PERSON_NAME} for item in context):
+        yield Fault(Rule.OBSERVER, "the observation context holds an item that is of neither TID 1003 nor TID 1004")
     types = [code(item, "ConceptCodeSequence") for item in context if name(item) == _OBSERVER_TYPE]
-    if types != [_DEVICE]:
-        yield Fault(Rule.OBSERVER, "the observation context does not name a device, and only one, as the observer")
+    if types not in ([_DEVICE], [_DEVICE, _PERSON]):
+        yield Fault(Rule.OBSERVER, "the observation context does not name one device first, and one person at most")
+    people = [text(item, "PersonName") for item in context if name(item) == _PERSON_NAME]
+    if len(people) != types.count(_PERSON) or not all(people):
+        yield Fault(Rule.OBSERVER, "the person in the observation context has no name")
     uids = [text(item, "UID") for item in context if name(item) == _DEVICE_UID]
     if uids != [text(document, "DeviceUID")]:
         yield Fault(Rule.OBSERVER, "the observer is not the device that the header names")

@@ -13,6 +13,7 @@ from highdicom.sr import (
     ImageContentItem,
     LanguageOfContentItemAndDescendants,
     ObserverContext,
+    PersonObserverIdentifyingAttributes,
     TextContentItem,
 )
 from highdicom.sr import RelationshipTypeValues as Relationship
@@ -41,6 +42,8 @@ def content_tree(report: DraftReport, images: Mapping[str, Instance]) -> Contain
         items.append(CodeContentItem(name, value, Relationship.HAS_CONCEPT_MOD))
     items.extend(LanguageOfContentItemAndDescendants(concept(report.language)))
     items.extend(_observer(report.device))
+    if report.accepted_by:
+        items.extend(_reader(report.accepted_by))
     banner = ReportSection(SUMMARY, SUMMARY, (Paragraph(report.banner),))
     items.extend([_section(section, images) for section in (banner, *report.sections)])
     root = ContainerContentItem(concept(report.title), is_content_continuous=False, template_id="2000")
@@ -59,6 +62,11 @@ def _observer(device: Device) -> ObserverContext:
             serial_number=shortened(device.serial, 64) or None,
         ),
     )
+
+
+def _reader(name: str) -> ObserverContext:
+    """Who has read what the device wrote (TID 1003). Verifying would be said in the header, and never is."""
+    return ObserverContext(codes.DCM.Person, PersonObserverIdentifyingAttributes(shortened(name, 64)))
 
 
 def _section(section: ReportSection, images: Mapping[str, Instance]) -> ContainerContentItem:

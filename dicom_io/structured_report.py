@@ -26,7 +26,8 @@ from dicom_io.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 COMPLETION_FLAG: Final = "PARTIAL"
 VERIFICATION_FLAG: Final = "UNVERIFIED"
 PRELIMINARY_FLAG: Final = "PRELIMINARY"
-COMPLETION_FLAG_DESCRIPTION: Final = "AI draft, not reviewed by a radiologist"
+NOT_REVIEWED: Final = "AI draft, not reviewed by a radiologist"  # Completion Flag Description
+ACCEPTED: Final = "AI draft, accepted as a draft, not verified"
 SERIES_DESCRIPTION: Final = "AI DRAFT REPORT - UNVERIFIED"
 
 
@@ -63,7 +64,7 @@ def build(
     document.update(content_tree(report, {image.sop_instance_uid: image for image in study.images}))
     _identify(document, ids, written_at)
     _name_equipment(document, report.device)
-    _mark_as_draft(document)
+    _mark_as_draft(document, ACCEPTED if report.accepted_by else NOT_REVIEWED)
     _relate(document, report, study, predecessor)
     return _encode(document)
 
@@ -85,9 +86,9 @@ def _identify(document: Dataset, ids: DocumentIds, written_at: datetime) -> None
     document.SeriesDescription = SERIES_DESCRIPTION
 
 
-def _mark_as_draft(document: Dataset) -> None:
+def _mark_as_draft(document: Dataset, how_far: str) -> None:
     document.CompletionFlag = COMPLETION_FLAG
-    document.CompletionFlagDescription = COMPLETION_FLAG_DESCRIPTION
+    document.CompletionFlagDescription = how_far
     document.VerificationFlag = VERIFICATION_FLAG
     document.PreliminaryFlag = PRELIMINARY_FLAG
 

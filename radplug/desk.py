@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 
 from model_runtime.draft_text import Author, DraftText, Placement, SectionText, Span, Struck
 from radplug.anchors import check
@@ -19,6 +20,23 @@ class BadEdit(Exception):
 
 class StaleEdit(Exception):
     """Somebody else has edited the case since; theirs must be seen first."""
+
+
+class Ending(StrEnum):
+    """What somebody has done with a draft. Neither verifies nor signs anything."""
+
+    ACCEPTED = "accepted"  # it stands, as a draft still, and goes to every destination once more
+    DISCARDED = "discarded"
+
+
+class Flaw(StrEnum):
+    """Why a draft is thrown away."""
+
+    WRONG = "findings are wrong"
+    MISSING = "findings are missing"
+    OTHER_STUDY = "it is about another study or patient"
+    WORDING = "its wording is of no use"
+    NOT_NEEDED = "no draft is wanted here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +84,8 @@ class Desk:
     shown: DraftText  # the edit's own, or that of the last edit before it that has one
     undo: int | None  # the edit that undoing leads to
     redo: int | None
+    ending: Ending | None = None  # of the edit that is shown
+    offer: int | None = None  # a later draft, from late images, that the edit knows nothing of
 
 
 def phrases_of(text: DraftText, new_id: Sequence[str]) -> tuple[Phrase, ...]:
@@ -112,6 +132,14 @@ def moved(
     if after == phrase_id:
         raise BadEdit("a phrase cannot follow itself")
     return pinned(unpinned(phrases, phrase_id), replace(phrase, section=section), after, sections)
+
+
+def taken_over(offered: tuple[Phrase, ...], own: Sequence[Phrase], sections: Sequence[str]) -> tuple[Phrase, ...]:
+    """The phrases of a later draft with those that somebody has pinned in the one before, each where it was."""
+    for phrase in own:
+        if phrase.section in sections and (phrase.section, phrase.text) not in {(p.section, p.text) for p in offered}:
+            offered = pinned(offered, phrase, None, sections)
+    return offered
 
 
 def spans_of(section: SectionText, phrases: Sequence[Phrase]) -> Iterator[tuple[Span, str | None]]:

@@ -54,36 +54,28 @@ class Documents:
         self._pacs = pacs
         self._reporting = reporting
 
-    def compose(
-        self, case: Case, draft: Draft, title: Code, instances: Sequence[KeptInstance]
-    ) -> list[tuple[str, Document]]:
+    def compose(self, case: Case, draft: Draft, instances: Sequence[KeptInstance]) -> list[tuple[str, Document]]:
         """(destination, document) for every destination: one SR for all PACS, an ORU of its own for each RIS.
-
-        `title` is the SR's, as the template has it.
 
         Raises:
             NotDraftable: the draft's text, or the study itself, cannot stand in a document.
         """
         try:
-            return self._compose(case, draft, title, instances)
+            return self._compose(case, draft, instances)
         except (Refused, Malformed) as error:
             raise NotDraftable(f"the draft cannot be sent: {error}") from error
 
-    def _compose(
-        self, case: Case, draft: Draft, title: Code, instances: Sequence[KeptInstance]
-    ) -> list[tuple[str, Document]]:
+    def _compose(self, case: Case, draft: Draft, instances: Sequence[KeptInstance]) -> list[tuple[str, Document]]:
         shown = {image.sop_instance_uid for image in draft.images}
         source = next(kept for kept in instances if kept.instance.sop_instance_uid in shown)
         outgoing: list[tuple[str, Document]] = []
         if self._pacs:
-            document = self._sr(case, draft, title, instances, source)
+            document = self._sr(case, draft, instances, source)
             outgoing += [(pacs.name, document) for pacs in self._pacs]
         outgoing += [(r.name, self._oru(case, draft, source.instance, r)) for r in self._reporting]
         return outgoing
 
-    def _sr(
-        self, case: Case, draft: Draft, title: Code, instances: Sequence[KeptInstance], source: KeptInstance
-    ) -> Document:
+    def _sr(self, case: Case, draft: Draft, instances: Sequence[KeptInstance], source: KeptInstance) -> Document:
         predecessor = self._predecessor(case, draft.version)
         ids = sr.DocumentIds(
             sop_instance_uid=mint_uid(),
@@ -92,7 +84,7 @@ class Documents:
             instance_number=draft.version,
         )
         data = structured_report.build(
-            self._report(case, draft, title, source.instance),
+            self._report(case, draft, source.instance),
             Study.of(kept.instance for kept in instances),
             read_header(self._store.path(source.file)),
             ids,
@@ -111,7 +103,7 @@ class Documents:
         ]
         return sr.Predecessor(earlier[-1].id, earlier[-1].series_uid) if earlier else None
 
-    def _report(self, case: Case, draft: Draft, title: Code, source: Instance) -> sr.DraftReport:
+    def _report(self, case: Case, draft: Draft, source: Instance) -> sr.DraftReport:
         shown = tuple(sr.ImageReference(image.sop_instance_uid, image.frame) for image in draft.images)
         order, procedure = draft.order, _procedure(draft, source)
         return sr.DraftReport(
@@ -123,8 +115,10 @@ class Documents:
                 )
                 for section in _told_apart(draft.text)
             ),
-            title=_sr_code(title),
+            title=_sr_code(draft.title),
             device=self._observer(draft),
+            banner=_banner(draft),
+            accepted_by=draft.accepted_by,
             procedure=procedure,
             requested=(
                 sr.RequestedProcedure(
@@ -192,7 +186,7 @@ class Documents:
                 ResultSection(section.code.value, section.code.scheme, section.name, section.text)
                 for section in _told_apart(draft.text)
             ),
-            banner=sr.BANNER,
+            banner=_banner(draft),
             device=Device(observer.model, observer.manufacturer.upper(), observer.uid),
             study_datetime=source.study_date + source.study_time,
             status=to.status,
@@ -224,6 +218,10 @@ def _told_apart(text: DraftText) -> list[_Section]:
         else:
             told.append(_Section(code, code.meaning, words))
     return told
+
+
+def _banner(draft: Draft) -> str:
+    return sr.ACCEPTED_BANNER if draft.accepted_by else sr.BANNER
 
 
 def _sr_code(code: Code) -> sr.Code:

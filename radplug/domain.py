@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dicom_io.study import Instance, Patient
 from hl7.orders import Order
-from model_runtime.canvas import Template
+from model_runtime.canvas import Code, Template
 from model_runtime.draft_text import DraftText
 
 
@@ -26,7 +26,10 @@ class CaseState(StrEnum):
 NEXT: Mapping[CaseState, frozenset[CaseState]] = {
     CaseState.RECEIVING: frozenset({CaseState.COMPLETE, CaseState.NOT_DRAFTED, CaseState.FAILED}),
     CaseState.COMPLETE: frozenset({CaseState.RECEIVING, CaseState.DRAFTED, CaseState.NOT_DRAFTED, CaseState.FAILED}),
-    CaseState.DRAFTED: frozenset({CaseState.RECEIVING, CaseState.COMPLETE, CaseState.DELIVERED}),
+    CaseState.DRAFTED: frozenset(
+        # and drafted once more: an accepted draft takes the place of one that is still on its way
+        {CaseState.RECEIVING, CaseState.COMPLETE, CaseState.DRAFTED, CaseState.DELIVERED}
+    ),
     CaseState.DELIVERED: frozenset({CaseState.RECEIVING, CaseState.COMPLETE, CaseState.DRAFTED}),
     CaseState.NOT_DRAFTED: frozenset({CaseState.RECEIVING, CaseState.COMPLETE}),
     CaseState.FAILED: frozenset({CaseState.RECEIVING, CaseState.COMPLETE}),
@@ -193,12 +196,15 @@ class Draft:
     case_id: str
     version: int
     template: str
+    title: Code  # of the report, as the template has it
     text: DraftText
     doubtful: bool  # the model was less sure of some sentence than the site wants it to be
     images: tuple[KeyImage, ...]
     order: Order | None
     drafted_at: datetime
     seconds: Mapping[str, float]  # queue, render, infer; what a batch waits for its other cases is in the last
+    accepted_by: str = ""  # who has read it and let it stand: a draft still
+    offered: bool = False  # from late images, after somebody had begun on the draft before: sent only once accepted
 
 
 class DocumentKind(StrEnum):
@@ -223,6 +229,7 @@ class DeliveryState(StrEnum):
     WAITING = "waiting"  # for its first, or next, attempt
     DELIVERED = "delivered"
     DEAD = "dead"  # refused for good, tried too often, or not fit to be sent: `radplug resend`
+    WITHDRAWN = "withdrawn"  # its draft was discarded before it could be sent
 
 
 @dataclass(frozen=True, slots=True)

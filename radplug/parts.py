@@ -10,7 +10,6 @@ from typing import Protocol
 
 from dicom_io.study import Instance
 from hl7.orders import Order
-from model_runtime.canvas import Code
 from model_runtime.draft_text import DraftText, SectionText
 from radplug.desk import Desk, Edit, Frame
 from radplug.domain import (
@@ -74,12 +73,17 @@ class Drafting(Protocol):
 
 
 class Desks(Protocol):
+    def in_hand(self, case_id: str) -> bool:
+        """Whether somebody has begun on the case's draft."""
+
     def waiting(self, case_id: str) -> Desk | None: ...
     def frame(self, edit: Edit, frame: Frame) -> bool:
         """Show how far an edit is; False where it is no longer wanted."""
 
     def keep(self, edit: Edit, text: DraftText) -> None: ...
     def refuse(self, edit: Edit, reason: str) -> None: ...
+    def accept(self, on: Edit, draft: Draft, outgoing: Sequence[tuple[str, Document]]) -> Desk:
+        """Raises StaleEdit where another edit is shown by now, StaleWork where the case has moved on."""
 
 
 class Delivering(Protocol):
@@ -123,9 +127,7 @@ class KeyImages(Protocol):
 
 
 class Documents(Protocol):
-    def compose(
-        self, case: Case, draft: Draft, title: Code, instances: Sequence[KeptInstance]
-    ) -> list[tuple[str, Document]]:
+    def compose(self, case: Case, draft: Draft, instances: Sequence[KeptInstance]) -> list[tuple[str, Document]]:
         """The draft in each destination's format, minted and written: (destination, document)."""
 
 

@@ -4,7 +4,7 @@
     listener    clock     model     delivery
                           worker    worker
                       ▲
-                   redraft, for whoever edits the draft
+                   redraft, accept: for whoever has the case open
 
 Every stage can be done again: what it decides stands in rows, and a stage that finds its work done, or taken by
 another, does nothing. What the stages ask of the house's parts stands in `parts`.
@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from time import sleep
@@ -23,7 +23,7 @@ from time import sleep
 from dicom_io.study import Instance
 from hl7.orders import Order
 from model_runtime.draft_text import DraftText, SectionText
-from radplug.desk import Frame, without_struck
+from radplug.desk import BadEdit, Desk, Frame, StaleEdit, without_struck
 from radplug.domain import (
     Brief,
     Case,
@@ -168,6 +168,7 @@ def _keep(house: House, work: _UnderWay, text: DraftText, batch: int) -> None:
         case_id=case.id,
         version=case.version + 1,
         template=template.name,
+        title=template.title,
         text=text,
         doubtful=text.doubtful(house.policy.floor),
         images=work.brief.images,
@@ -178,12 +179,14 @@ def _keep(house: House, work: _UnderWay, text: DraftText, batch: int) -> None:
             "render": (work.rendered - work.started).total_seconds(),
             "infer": (drafted - work.rendered).total_seconds(),
         },
+        offered=house.desks.in_hand(case.id),
     )
-    house.drafting.keep(work.lease, made, house.documents.compose(case, made, template.title, work.instances))
+    house.drafting.keep(work.lease, made, [] if made.offered else house.documents.compose(case, made, work.instances))
     house.audit.note(
         "drafted",
         case.id,
         version=made.version,
+        offered=made.offered,
         batch=batch,
         model=model.name,
         fingerprint=model.fingerprint,
@@ -211,6 +214,38 @@ def redraft(house: House, case_id: str) -> None:
     else:
         if text is not None:
             house.desks.keep(edit, without_struck(text, edit.struck))
+
+
+def accept(house: House, desk: Desk, by: str) -> Desk:
+    """What stands on the desk is the case's next version, as a draft still, and goes to every destination.
+
+    Raises:
+        BadEdit: its gaps are being drafted, or images have come since whose draft is yet to be seen.
+        StaleEdit: somebody else was faster.
+        NotDraftable: the text cannot stand in a document.
+    """
+    edit, case = desk.edit, house.viewing.case(desk.edit.case_id)
+    if edit.text is None:
+        raise BadEdit("the gaps are still being drafted; accept what comes of them")
+    if case.state not in (CaseState.DRAFTED, CaseState.DELIVERED):
+        raise BadEdit("images have come since; their draft is on its way: see it first")
+    (begun_with,) = (each for each in house.viewing.drafts(case.id) if each.version == edit.version)
+    made = replace(
+        begun_with,
+        version=case.version + 1,
+        text=edit.text,
+        doubtful=edit.text.doubtful(house.policy.floor),
+        order=house.drafting.order(case),
+        drafted_at=house.now(),
+        seconds={},
+        accepted_by=by,
+        offered=False,
+    )
+    outgoing = house.documents.compose(case, made, house.drafting.instances(case.id))
+    try:
+        return house.desks.accept(edit, made, outgoing)
+    except StaleWork as stale:
+        raise StaleEdit("the case has changed since; look at it first") from stale
 
 
 def deliver(house: House, case_id: str) -> None:

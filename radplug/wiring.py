@@ -20,6 +20,7 @@ from radplug.records.delivering import Delivering
 from radplug.records.desks import Desks
 from radplug.records.drafting import Drafting
 from radplug.records.people import People
+from radplug.records.readers import Readers
 from radplug.records.receiving import Receiving
 from radplug.records.stations import Stations
 from radplug.records.viewing import Viewing
@@ -86,6 +87,10 @@ class House:
     @cached_property
     def drafting(self) -> Drafting:
         return Drafting(self.database)
+
+    @cached_property
+    def readers(self) -> Readers:
+        return Readers(self.database)
 
     @cached_property
     def desks(self) -> Desks:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,10 +13,26 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from model_runtime.draft_text import DraftText
-from radplug.desk import BadEdit, Desk, Edit, Frame, Phrase, StaleEdit, phrases_of, placed
-from radplug.domain import UnknownCase
+from radplug.desk import (
+    BadEdit,
+    Desk,
+    Edit,
+    Ending,
+    Flaw,
+    Frame,
+    Phrase,
+    StaleEdit,
+    names,
+    phrases_of,
+    placed,
+    taken_over,
+    without_struck,
+)
+from radplug.domain import CaseState, DeliveryState, Document, Draft, UnknownCase
 from radplug.records.database import Database, insert_or_ignore
-from radplug.records.schema import cases, desks, drafts, edits
+from radplug.records.drafting import insert_draft
+from radplug.records.moves import move
+from radplug.records.schema import cases, deliveries, desks, drafts, edits, endings
 
 PHRASES = TypeAdapter(tuple[Phrase, ...])
 _WAITS = edits.c.text.is_(None) & (edits.c.refused == "")
@@ -65,29 +82,8 @@ class Desks:
                 known = connection.execute(sa.select(edits.c.number).where(edits.c.key == key)).first()
                 if known:
                     return _desk(connection, on.case_id, _current(connection, on.case_id))
-            row = connection.execute(
-                sa.update(desks)
-                .where(desks.c.case_id == on.case_id, desks.c.current == on.number)
-                .values(current=desks.c.latest + 1, latest=desks.c.latest + 1, ring_at=now, frame=None)
-                .returning(desks.c.current)
-            ).first()
-            if row is None:
-                raise StaleEdit("somebody has edited this case since; look at it first")
-            connection.execute(
-                sa.insert(edits).values(
-                    case_id=on.case_id,
-                    number=row.current,
-                    parent=on.number,
-                    version=on.version,
-                    by=by,
-                    at=now,
-                    what=what,
-                    phrases=PHRASES.dump_python(phrases, mode="json"),
-                    struck=list(struck),
-                    key=key,
-                )
-            )
-            return _desk(connection, on.case_id, row.current)
+            number = _advance(connection, on, phrases, struck, by=by, what=what, now=now, key=key)
+            return _desk(connection, on.case_id, number)
 
     def go(self, on: Edit, to: int, now: datetime) -> Desk:
         """Show another edit: undo and redo. Raises StaleEdit."""
@@ -104,6 +100,63 @@ class Desks:
                 raise StaleEdit("somebody has edited this case since; look at it first")
             return _desk(connection, on.case_id, to)
 
+    def accept(self, on: Edit, draft: Draft, outgoing: Sequence[tuple[str, Document]]) -> Desk:
+        """The edit's text is the case's next draft, with a delivery for each (destination, document).
+
+        Raises:
+            StaleEdit: another edit is shown by now.
+            StaleWork: the case has moved on.
+        """
+        with self._database.writing() as connection:
+            follows = cases.c.version == draft.version - 1
+            move(connection, on.case_id, CaseState.DRAFTED, follows, version=draft.version)
+            insert_draft(connection, draft, outgoing)
+            if not outgoing:
+                move(connection, on.case_id, CaseState.DELIVERED)
+            on = replace(on, version=draft.version)
+            return _end(connection, on, draft.text, Ending.ACCEPTED, by=draft.accepted_by, now=draft.drafted_at)
+
+    def discard(self, desk: Desk, flaw: Flaw, *, by: str, now: datetime) -> Desk:
+        """Throw the draft away; what of it still waits to be sent is not. Raises StaleEdit."""
+        this = desk.edit
+        waits = (deliveries.c.case_id == this.case_id, deliveries.c.state == DeliveryState.WAITING)
+        free = deliveries.c.lease_until.is_(None) | (deliveries.c.lease_until <= now)
+        with self._database.writing() as connection:
+            told = {"state": DeliveryState.WITHDRAWN, "ring_at": None, "outcome": f"the draft was discarded: {flaw}"}
+            connection.execute(sa.update(deliveries).where(*waits, free).values(told))
+            return _end(connection, this, desk.shown, Ending.DISCARDED, by=by, now=now, reason=flaw)
+
+    def take(self, desk: Desk, *, by: str, now: datetime) -> Desk:
+        """Go on with the later draft that is offered; what was pinned and struck before holds there too.
+
+        Raises:
+            BadEdit: none is offered.
+            StaleEdit: another edit is shown by now.
+        """
+        on = desk.edit
+        with self._database.writing() as connection:
+            latest = (drafts.c.case_id == on.case_id) & (drafts.c.version == desk.offer)
+            row = connection.execute(sa.select(drafts.c.text).where(latest)).first()
+            if row is None:
+                raise BadEdit("no later draft is offered")
+            text = without_struck(DraftText.from_json(row.text), on.struck)
+            theirs = _phrases_of(text)
+            on = replace(on, version=desk.offer or on.version)
+            number = _advance(
+                connection, on, theirs, on.struck, by=by, what="late images taken", now=now, text=text.as_json()
+            )
+            phrases = taken_over(theirs, on.phrases, names(text.sections))
+            if phrases != theirs:
+                on = replace(on, number=number)
+                number = _advance(connection, on, phrases, on.struck, by=by, what="own phrases kept", now=now)
+            return _desk(connection, on.case_id, number)
+
+    def edits(self, case_id: str) -> list[Edit]:
+        """Every edit that has its text, in the order in which they were made."""
+        rows = sa.select(edits).where(edits.c.case_id == case_id, edits.c.text.is_not(None)).order_by(edits.c.number)
+        with self._database.reading() as connection:
+            return [_edit_of(row) for row in connection.execute(rows)]
+
     def sign(self, case_id: str) -> tuple[int, bool, str | None]:
         """What an open page watches: the edit that is shown, whether it has its text, and the frame in JSON."""
         shown = (
@@ -116,6 +169,11 @@ class Desks:
         return (row.current, not row.waits, row.frame) if row else (0, True, None)
 
     # ── for the clock and the worker ──
+
+    def in_hand(self, case_id: str) -> bool:
+        """Whether somebody has begun on the case's draft."""
+        with self._database.reading() as connection:
+            return bool(connection.scalar(sa.select(desks.c.latest).where(desks.c.case_id == case_id)))
 
     def due(self, now: datetime) -> list[str]:
         """Cases with an edit whose gaps nobody drafts."""
@@ -175,8 +233,6 @@ def _begin(connection: sa.Connection, case_id: str, now: datetime) -> None:
     if not insert_or_ignore(connection, desks, {"case_id": case_id, "current": 0, "latest": 0}):
         return  # somebody was faster
     text = DraftText.from_json(row.text)
-    spans = sum(len(section.spans) for section in text.sections)
-    phrases = phrases_of(text, [secrets.token_hex(4) for _ in range(spans)])
     connection.execute(
         sa.insert(edits).values(
             case_id=case_id,
@@ -186,11 +242,69 @@ def _begin(connection: sa.Connection, case_id: str, now: datetime) -> None:
             by="radplug",
             at=now,
             what="drafted",
-            phrases=PHRASES.dump_python(phrases, mode="json"),
+            phrases=PHRASES.dump_python(_phrases_of(text), mode="json"),
             struck=[],
             text=row.text,
         )
     )
+
+
+def _phrases_of(text: DraftText) -> tuple[Phrase, ...]:
+    spans = sum(len(section.spans) for section in text.sections)
+    return phrases_of(text, [secrets.token_hex(4) for _ in range(spans)])
+
+
+def _advance(
+    connection: sa.Connection,
+    on: Edit,
+    phrases: tuple[Phrase, ...],
+    struck: tuple[str, ...],
+    *,
+    by: str,
+    what: str,
+    now: datetime,
+    text: str | None = None,
+    key: str | None = None,
+) -> int:
+    """Another edit on the one that is shown, and its number; without a text its gaps are to be drafted anew."""
+    row = connection.execute(
+        sa.update(desks)
+        .where(desks.c.case_id == on.case_id, desks.c.current == on.number)
+        .values(
+            current=desks.c.latest + 1,
+            latest=desks.c.latest + 1,
+            ring_at=now if text is None else None,
+            frame=None,
+        )
+        .returning(desks.c.current)
+    ).first()
+    if row is None:
+        raise StaleEdit("somebody has edited this case since; look at it first")
+    connection.execute(
+        sa.insert(edits).values(
+            case_id=on.case_id,
+            number=row.current,
+            parent=on.number,
+            version=on.version,
+            by=by,
+            at=now,
+            what=what,
+            phrases=PHRASES.dump_python(phrases, mode="json"),
+            struck=list(struck),
+            text=text,
+            key=key,
+        )
+    )
+    return int(row.current)
+
+
+def _end(
+    connection: sa.Connection, on: Edit, text: DraftText, ending: Ending, *, by: str, now: datetime, reason: str = ""
+) -> Desk:
+    number = _advance(connection, on, on.phrases, on.struck, by=by, what=ending, now=now, text=text.as_json())
+    row = {"case_id": on.case_id, "edit": number, "how": ending, "reason": reason, "by": by, "at": now}
+    connection.execute(sa.insert(endings).values(row))
+    return _desk(connection, on.case_id, number)
 
 
 def _current(connection: sa.Connection, case_id: str) -> int:
@@ -205,14 +319,29 @@ def _desk(connection: sa.Connection, case_id: str, number: int) -> Desk:
     children = sa.select(sa.func.max(edits.c.number)).where(
         edits.c.case_id == case_id, edits.c.parent == number, edits.c.number > number
     )
-    return Desk(edit, behind.text, edit.parent if edit.number else None, connection.scalar(children))
+    later = sa.select(sa.func.max(drafts.c.version)).where(
+        drafts.c.case_id == case_id, drafts.c.version > edit.version, drafts.c.accepted_by == ""
+    )
+    how = sa.select(endings.c.how).where(endings.c.case_id == case_id, endings.c.edit == number)
+    ending = connection.scalar(how)
+    return Desk(
+        edit,
+        behind.text,
+        undo=edit.parent if edit.number else None,
+        redo=connection.scalar(children),
+        ending=Ending(ending) if ending else None,
+        offer=connection.scalar(later),
+    )
 
 
 def _edit(connection: sa.Connection, case_id: str, number: int) -> Edit:
     this = (edits.c.case_id == case_id) & (edits.c.number == number)
-    row = connection.execute(sa.select(edits).where(this)).one()
+    return _edit_of(connection.execute(sa.select(edits).where(this)).one())
+
+
+def _edit_of(row: sa.Row[Any]) -> Edit:
     return Edit(
-        case_id=case_id,
+        case_id=row.case_id,
         number=row.number,
         parent=row.parent,
         version=row.version,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -175,22 +176,7 @@ class Drafting:
             move(
                 connection, lease.case_id, state, held, version=draft.version, ring_at=None, lease_until=None, reason=""
             )
-            connection.execute(
-                sa.insert(drafts).values(
-                    case_id=draft.case_id,
-                    version=draft.version,
-                    template=draft.template,
-                    text=draft.text.as_json(),
-                    doubtful=draft.doubtful,
-                    lowest=draft.text.confidence.lowest if draft.text.confidence else None,
-                    images=KEY_IMAGES.dump_python(draft.images, mode="json"),
-                    order=ORDER.dump_python(draft.order) if draft.order else None,
-                    drafted_at=draft.drafted_at,
-                    seconds=draft.seconds,
-                )
-            )
-            for destination, document in outgoing:
-                connection.execute(sa.insert(deliveries).values(_delivery(draft, destination, document)))
+            insert_draft(connection, draft, outgoing)
             if not outgoing:
                 move(connection, lease.case_id, CaseState.DELIVERED)
 
@@ -204,6 +190,29 @@ class Drafting:
 def _idle(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
     """A complete case that nobody is drafting."""
     return cases.c.state == CaseState.COMPLETE, cases.c.lease_until.is_(None) | (cases.c.lease_until <= now)
+
+
+def insert_draft(connection: sa.Connection, draft: Draft, outgoing: Sequence[tuple[str, Document]]) -> None:
+    """A draft's row and one delivery for each (destination, document)."""
+    connection.execute(
+        sa.insert(drafts).values(
+            case_id=draft.case_id,
+            version=draft.version,
+            template=draft.template,
+            title=asdict(draft.title),
+            text=draft.text.as_json(),
+            doubtful=draft.doubtful,
+            lowest=draft.text.confidence.lowest if draft.text.confidence else None,
+            images=KEY_IMAGES.dump_python(draft.images, mode="json"),
+            order=ORDER.dump_python(draft.order) if draft.order else None,
+            drafted_at=draft.drafted_at,
+            seconds=draft.seconds,
+            accepted_by=draft.accepted_by,
+            offered=draft.offered,
+        )
+    )
+    for destination, document in outgoing:
+        connection.execute(sa.insert(deliveries).values(_delivery(draft, destination, document)))
 
 
 def _delivery(draft: Draft, destination: str, document: Document) -> dict[str, object]:

@@ -107,6 +107,7 @@ drafts = sa.Table(
     sa.Column("case_id", sa.String(32), sa.ForeignKey("cases.id"), primary_key=True),
     sa.Column("version", sa.Integer, primary_key=True),
     sa.Column("template", sa.Text, nullable=False),
+    sa.Column("title", sa.JSON),  # Code; null: Diagnostic Imaging Report, before titles were kept
     sa.Column("text", sa.Text, nullable=False),  # DraftText in JSON
     sa.Column("doubtful", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("lowest", sa.Float),  # confidence of the sentence that the model was least sure of
@@ -114,6 +115,8 @@ drafts = sa.Table(
     sa.Column("order", sa.JSON),
     sa.Column("drafted_at", UtcDateTime, nullable=False),
     sa.Column("seconds", sa.JSON, nullable=False),
+    sa.Column("accepted_by", sa.Text, nullable=False, server_default=""),
+    sa.Column("offered", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
 deliveries = sa.Table(
@@ -162,6 +165,26 @@ edits = sa.Table(
     sa.Column("text", sa.Text),  # DraftText in JSON; null: drafted anew just now, or refused
     sa.Column("refused", sa.Text, nullable=False, server_default=""),
     sa.Column("key", sa.String(64), unique=True),  # a sender's own, so that a request sent again is one edit
+)
+
+endings = sa.Table(  # of what somebody did with a draft
+    "endings",
+    metadata,
+    sa.Column("case_id", sa.String(32), sa.ForeignKey("cases.id"), primary_key=True),
+    sa.Column("edit", sa.Integer, primary_key=True),
+    sa.Column("how", sa.String(16), nullable=False),  # desk.Ending
+    sa.Column("reason", sa.String(32), nullable=False, server_default=""),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False, index=True),
+)
+
+readers = sa.Table(  # who has a case open
+    "readers",
+    metadata,
+    sa.Column("case_id", sa.String(32), sa.ForeignKey("cases.id"), primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Column("seen_at", UtcDateTime, nullable=False),
 )
 
 destinations = sa.Table(

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from dicom_io.study import Patient
+from model_runtime.canvas import Code
 from model_runtime.draft_text import DraftText
 from radplug.domain import (
     AuditEvent,
@@ -38,6 +39,9 @@ class CaseView:
     drafts: tuple[Draft, ...]
     deliveries: tuple[Delivery, ...]
     events: tuple[AuditEvent, ...]
+
+
+UNTITLED = Code("18748-4", "LN", "Diagnostic Imaging Report")  # of drafts from before titles were kept
 
 
 class Viewing:
@@ -151,10 +155,13 @@ def _draft(row: sa.Row[Any]) -> Draft:
         case_id=row.case_id,
         version=row.version,
         template=row.template,
+        title=Code(**row.title) if row.title else UNTITLED,
         text=DraftText.from_json(row.text),
         doubtful=row.doubtful,
         images=KEY_IMAGES.validate_python(row.images),
         order=ORDER.validate_python(row.order) if row.order else None,
         drafted_at=row.drafted_at,
         seconds=row.seconds,
+        accepted_by=row.accepted_by,
+        offered=row.offered,
     )

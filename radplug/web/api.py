@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -21,6 +22,7 @@ from radplug.web.words import sureness
 from radplug.wiring import House
 
 LOOK_EVERY, IDLE = 0.04, 0.25  # seconds between two looks at a case: while its gaps are drafted, and else
+OTHERS_EVERY = 2.0  # seconds between two looks at who else has the case open
 
 router = APIRouter(prefix="/api/v1/cases/{case}", tags=["cases"])
 steers = Depends(needs(Right.STEER))
@@ -32,6 +34,7 @@ class Bell(Protocol):
     """Wakes the worker. Raises BellBroken where the queue cannot be reached."""
 
     def redraft(self, case_id: str) -> None: ...
+    def deliver(self, case_id: str) -> None: ...
 
 
 class Body(BaseModel):
@@ -70,7 +73,7 @@ CaseId = Annotated[str, Depends(found)]
 @router.get("/desk", dependencies=[Depends(needs(Right.REPORTS))])
 def desk(case: CaseId, house: Site, person: LookingOn) -> dict[str, Any]:
     """The report as it is now, edited or not."""
-    return _told(house.desks.of(case, house.now()))
+    return told(house.desks.of(case, house.now()))
 
 
 @router.post("/anchors", dependencies=[steers])
@@ -78,23 +81,23 @@ def pin(
     case: CaseId, body: NewAnchor, request: Request, house: Site, person: Acting, key: Key = None
 ) -> dict[str, Any]:
     """Pin a phrase; the gaps around it are drafted anew."""
-    desk = _on(house, case, body)
+    desk = on_desk(house, case, body)
     phrase = Phrase(secrets.token_hex(4), body.section, body.text, body.source, body.accepted)
     phrases = pinned(desk.edit.phrases, phrase, body.after, names(desk.shown.sections))
-    return _edited(request, house, desk, person.name, "accepted" if body.accepted else "pinned", phrases, key=key)
+    return _edited(request, house, desk, person.name, "kept" if body.accepted else "pinned", phrases, key=key)
 
 
 @router.delete("/anchors/{phrase}", dependencies=[steers])
 def unpin(
     case: CaseId, phrase: str, request: Request, house: Site, person: Acting, on: int | None = None
 ) -> dict[str, Any]:
-    desk = _on(house, case, Body(on=on))
+    desk = on_desk(house, case, Body(on=on))
     return _edited(request, house, desk, person.name, "unpinned", unpinned(desk.edit.phrases, phrase))
 
 
 @router.post("/anchors/{phrase}/move", dependencies=[steers])
 def move(case: CaseId, phrase: str, body: NewPlace, request: Request, house: Site, person: Acting) -> dict[str, Any]:
-    desk = _on(house, case, body)
+    desk = on_desk(house, case, body)
     sections = names(desk.shown.sections)
     phrases = moved(desk.edit.phrases, phrase, body.section, body.after, sections)
     return _edited(request, house, desk, person.name, "moved", phrases)
@@ -103,30 +106,42 @@ def move(case: CaseId, phrase: str, body: NewPlace, request: Request, house: Sit
 @router.post("/struck", dependencies=[steers])
 def strike(case: CaseId, body: Sentence, request: Request, house: Site, person: Acting) -> dict[str, Any]:
     """Strike a sentence of the model's; it does not come back."""
-    desk = _on(house, case, body)
+    desk = on_desk(house, case, body)
     return _edited(request, house, desk, person.name, "struck", desk.edit.phrases, struck=body.text.strip())
 
 
 @router.post("/undo", dependencies=[steers])
 def undo(case: CaseId, body: Body, request: Request, house: Site, person: Acting) -> dict[str, Any]:
-    desk = _on(house, case, body)
+    desk = on_desk(house, case, body)
     return _gone(request, house, desk, desk.undo, person.name, "undone")
 
 
 @router.post("/redo", dependencies=[steers])
 def redo(case: CaseId, body: Body, request: Request, house: Site, person: Acting) -> dict[str, Any]:
-    desk = _on(house, case, body)
+    desk = on_desk(house, case, body)
     return _gone(request, house, desk, desk.redo, person.name, "redone")
 
 
 @router.get("/events", dependencies=[Depends(needs(Right.REPORTS))])
 async def events(case: CaseId, request: Request, house: Site, person: LookingOn) -> StreamingResponse:
-    """Server-sent events: `frame` for how far the gaps are, `desk` when another state is shown or has got its text."""
+    """Server-sent events: `frame` for how far the gaps are, `desk` when another state is shown or has got its text.
 
-    async def told() -> AsyncIterator[str]:
+    `others` names who else has the case open; whoever listens has it open too.
+    """
+
+    def others() -> list[str]:
+        house.readers.has_open(case, person.name, house.now())
+        return list(house.readers.others(case, person.name, house.now()))
+
+    async def heard() -> AsyncIterator[str]:
         before: tuple[int, bool, str | None] | None = None
-        quiet = 0.0
+        here: list[str] | None = None
+        quiet = since_asked = 0.0
         while True:
+            if here is None or since_asked >= OTHERS_EVERY:
+                since_asked, known, here = 0.0, here, await asyncio.to_thread(others)
+                if here != known:
+                    yield f"event: others\ndata: {json.dumps(here)}\n\n"
             edit, done, frame = now = await asyncio.to_thread(house.desks.sign, case)
             if before is None or now[:2] != before[:2]:
                 yield f"event: desk\ndata: {edit}\n\n"
@@ -139,15 +154,16 @@ async def events(case: CaseId, request: Request, house: Site, person: LookingOn)
                 yield STILL_THERE
             else:
                 pause = IDLE if done else LOOK_EVERY
-                quiet += pause
+                quiet, since_asked = quiet + pause, since_asked + pause
                 await asyncio.sleep(pause)
                 continue
             before, quiet = now, 0.0
 
-    return StreamingResponse(told(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    return StreamingResponse(heard(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
-def _on(house: House, case_id: str, body: Body) -> Desk:
+def on_desk(house: House, case_id: str, body: Body) -> Desk:
+    """Raises StaleEdit where the page shows another edit than the desk."""
     desk = house.desks.of(case_id, house.now())
     if body.on is not None and body.on != desk.edit.number:
         raise StaleEdit("somebody has edited this case since; look at it first")
@@ -168,29 +184,30 @@ def _edited(
     sentences = (*desk.edit.struck, struck) if struck else desk.edit.struck
     now = house.now()
     made = house.desks.add(desk.edit, phrases, sentences, by=by, what=what, now=now, key=key)
-    return _noted(request, house, made, by, what)
+    return noted(request, house, made, by, what)
 
 
 def _gone(request: Request, house: House, desk: Desk, to: int | None, by: str, what: str) -> dict[str, Any]:
     if to is None:
         raise BadEdit("there is nothing to be " + what)
-    return _noted(request, house, house.desks.go(desk.edit, to, house.now()), by, what)
+    return noted(request, house, house.desks.go(desk.edit, to, house.now()), by, what)
 
 
-def _noted(request: Request, house: House, desk: Desk, by: str, what: str) -> dict[str, Any]:
+def noted(request: Request, house: House, desk: Desk, by: str, what: str) -> dict[str, Any]:
+    """The answer to an edit, which stands in the audit, and whose worker is woken."""
     house.audit_by(by).note(what, desk.edit.case_id, edit=desk.edit.number)
     bell: Bell | None = request.app.state.bell
     if bell and _waits(desk.edit):
         with suppress(BellBroken):  # the clock rings for it
             bell.redraft(desk.edit.case_id)
-    return _told(desk)
+    return told(desk)
 
 
 def _waits(edit: Edit) -> bool:
     return edit.text is None and not edit.refused
 
 
-def _told(desk: Desk) -> dict[str, Any]:
+def told(desk: Desk) -> dict[str, Any]:
     edit, text = desk.edit, desk.shown
     return {
         "edit": edit.number,
@@ -199,6 +216,8 @@ def _told(desk: Desk) -> dict[str, Any]:
         "refused": edit.refused,
         "undo": desk.undo is not None,
         "redo": desk.redo is not None,
+        "ending": desk.ending,
+        "offer": desk.offer,
         "phrases": [{"id": p.id, "section": p.section, "text": p.text, "accepted": p.accepted} for p in edit.phrases],
         "struck": list(edit.struck),
         "sections": [

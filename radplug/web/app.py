@@ -14,8 +14,8 @@ from starlette.exceptions import HTTPException
 
 from radplug import __version__
 from radplug.desk import BadEdit, StaleEdit
-from radplug.domain import UnknownCase
-from radplug.web import api, case, changes, dead_letters, images, sign_in, worklist
+from radplug.domain import NotDraftable, UnknownCase
+from radplug.web import api, case, changes, dead_letters, endings, images, sign_in, versions, worklist
 from radplug.web.api import Bell
 from radplug.web.changes import Watch
 from radplug.web.shield import Shield
@@ -40,11 +40,13 @@ def create(house: House, bell: Bell | None = None) -> FastAPI:
     app.state.house, app.state.bell, app.state.tries = house, bell, Tries()
     app.add_middleware(Shield, https=house.settings.web.https)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    for room in (sign_in, worklist, case, images, dead_letters, changes, api):
+    for room in (sign_in, worklist, case, versions, images, dead_letters, changes, api, endings):
         app.include_router(room.router)
+    app.include_router(versions.api)
     app.add_exception_handler(SignInNeeded, _to_sign_in)
     app.add_exception_handler(UnknownCase, _no_such_case)
     app.add_exception_handler(BadEdit, _refused)
+    app.add_exception_handler(NotDraftable, _refused)
     app.add_exception_handler(StaleEdit, _refused)
     app.add_exception_handler(HTTPException, _in_words)
     return app

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Path, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 
+from radplug.desk import Flaw
 from radplug.people import Right
 from radplug.web.who import Acting, Site, needs
 from radplug.web.words import pages
@@ -28,6 +29,7 @@ def case(case_id: CaseId, request: Request, house: Site, person: Acting, version
         "reports": person.may(Right.REPORTS),
         "view": view,
         "case": view.case,
+        "flaws": Flaw,
         "draft": draft,
         "steers": person.may(Right.STEER) and draft is not None and version in (None, view.case.version),
     }

@@ -131,7 +131,7 @@ def test_anchors_stand_in_every_document_or_the_draft_is_refused_with_a_reason(
     draft = replace(desk.draft, text=replace(desk.draft.text, sections=sections))
     try:
         documents = desk.pacs_alone if pacs_alone else desk.house.documents
-        outgoing = documents.compose(desk.case, draft, desk.template.title, desk.instances)
+        outgoing = documents.compose(desk.case, draft, desk.instances)
     except NotDraftable:
         assert any(unsendable(section.text) for section in sections)
         return

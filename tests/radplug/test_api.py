@@ -27,6 +27,10 @@ class Bell:
     house: House | None = None
     broken: bool = False
     rung: list[str] = field(default_factory=list)
+    delivered: list[str] = field(default_factory=list)
+
+    def deliver(self, case_id: str) -> None:
+        self.delivered.append(case_id)
 
     def redraft(self, case_id: str) -> None:
         self.rung.append(case_id)

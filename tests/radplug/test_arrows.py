@@ -56,6 +56,7 @@ MAY_IMPORT = {
         ),
         *("hl7.orders", "model_runtime"),
     },
+    "radplug.differences": {"model_runtime.draft_text"},
     "radplug.documents": {
         *("radplug", "radplug.domain", "radplug.records", "radplug.settings", "radplug.study_store"),
         *("dicom_io", "hl7", "model_runtime.canvas", "model_runtime.draft_text"),

@@ -17,7 +17,10 @@ async function look() {
   if (answer?.status === 401) return location.reload();
   if (!answer?.ok || (await answer.text()) === shown.version) return;
   if (shown.version === "0") location.reload();
-  else document.getElementById("newer").hidden = false;
+  else {
+    document.getElementById("newer").hidden = false;
+    document.dispatchEvent(new CustomEvent("newer"));
+  }
 }
 live("/changes", { change: look }, showLive);
 

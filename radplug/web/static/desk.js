@@ -20,12 +20,13 @@ async function ask(method, path, body) {
   if (answer.status === 409) { say("somebody else has edited this case; this is theirs"); return refresh(); }
   if (!answer.ok) return say(typeof told.detail === "string" ? told.detail : "this cannot be done");
   show(told);
+  return told;
 }
-const edit = (path, body = {}) => ask("POST", path, { ...body, on: desk.edit });
-const refresh = () => ask("GET", "/desk");
+export const edit = (path, body = {}) => ask("POST", path, { ...body, on: desk.edit });
+export const refresh = () => ask("GET", "/desk");
 const pin = (section, text, after, accepted = false) => edit("/anchors", { section, text, after, accepted });
 const unpin = (id) => ask("DELETE", `/anchors/${id}?on=${desk.edit}`);
-function say(text) { status.textContent = text; }
+export function say(text) { status.textContent = text; }
 
 // ── what is shown ──
 
@@ -43,6 +44,7 @@ function show(told) {
   button("undo").disabled = !told.undo;
   button("redo").disabled = !told.redo;
   button("keep").disabled = button("strike").disabled = true;
+  document.dispatchEvent(new CustomEvent("desk", { detail: told }));
   say(told.refused || (told.drafting ? "drafting …" : ""));
   if (focused !== undefined) {
     const input = report.querySelector(`form.pin[data-section="${CSS.escape(focused)}"] input`);
@@ -177,6 +179,11 @@ report.addEventListener("drop", (event) => {
 // ── what happens elsewhere: frames, and what others do ──
 
 live(`/api/v1/cases/${caseId}/events`, {
+  others: (event) => {
+    const names = JSON.parse(event.data), place = document.getElementById("others");
+    place.hidden = !names.length;
+    place.textContent = `Also open with ${names.join(", ")}.`;
+  },
   frame: (event) => showFrame(JSON.parse(event.data)),
   desk: refresh,
 });
