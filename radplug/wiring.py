@@ -19,6 +19,7 @@ from radplug.records.database import Database
 from radplug.records.delivering import Delivering
 from radplug.records.desks import Desks
 from radplug.records.drafting import Drafting
+from radplug.records.fates import Fates
 from radplug.records.people import People
 from radplug.records.readers import Readers
 from radplug.records.receiving import Receiving
@@ -87,6 +88,10 @@ class House:
     @cached_property
     def drafting(self) -> Drafting:
         return Drafting(self.database)
+
+    @cached_property
+    def fates(self) -> Fates:
+        return Fates(self.database)
 
     @cached_property
     def readers(self) -> Readers:

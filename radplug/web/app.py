@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from radplug import __version__
 from radplug.desk import BadEdit, StaleEdit
 from radplug.domain import NotDraftable, UnknownCase
-from radplug.web import api, case, changes, dead_letters, endings, images, sign_in, versions, worklist
+from radplug.web import api, case, changes, dead_letters, endings, images, insight, sign_in, versions, worklist
 from radplug.web.api import Bell
 from radplug.web.changes import Watch
 from radplug.web.shield import Shield
@@ -40,7 +40,7 @@ def create(house: House, bell: Bell | None = None) -> FastAPI:
     app.state.house, app.state.bell, app.state.tries = house, bell, Tries()
     app.add_middleware(Shield, https=house.settings.web.https)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    for room in (sign_in, worklist, case, versions, images, dead_letters, changes, api, endings):
+    for room in (sign_in, worklist, case, versions, insight, images, dead_letters, changes, api, endings):
         app.include_router(room.router)
     app.include_router(versions.api)
     app.add_exception_handler(SignInNeeded, _to_sign_in)
