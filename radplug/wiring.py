@@ -22,6 +22,7 @@ from radplug.records.drafting import Drafting
 from radplug.records.people import People
 from radplug.records.receiving import Receiving
 from radplug.records.stations import Stations
+from radplug.records.tokens import Tokens
 from radplug.records.viewing import Viewing
 from radplug.records.worklist import Worklist
 from radplug.settings import Settings
@@ -110,6 +111,10 @@ class House:
     @cached_property
     def people(self) -> People:
         return People(self.database)
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        return Tokens(self.database)
 
     @cached_property
     def audit(self) -> AuditTrail:

@@ -19,7 +19,7 @@ from radplug.web import api, case, changes, dead_letters, images, sign_in, workl
 from radplug.web.api import Bell
 from radplug.web.changes import Watch
 from radplug.web.shield import Shield
-from radplug.web.sign_in import Tries
+from radplug.web.tries import Tries
 from radplug.web.who import SignInNeeded
 from radplug.web.words import pages
 from radplug.wiring import House
