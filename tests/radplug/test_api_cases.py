@@ -176,7 +176,7 @@ def test_a_phrase_that_comes_before_its_study_stands_in_the_draft_once(
 ) -> None:
     ask = program("steer")
     study = synthetic_study.write(tmp_path / "study", 1_000_000_001, datetime.now(UTC), size=SIZE)
-    path, key = f"/cases/{study.accession_number}/anchors", {"Idempotency-Key": "m1"}
+    path, key = f"/cases/{study.order.accession_number}/anchors", {"Idempotency-Key": "m1"}
     for _ in range(2):
         assert ask.ask("POST", path, PHRASE, **key) == (202, {"stands": "waits for its study", "case": None})
     case = receive_file(house, study.files[0])
