@@ -1,4 +1,4 @@
-"""Who may do what: roles and their rights."""
+"""Who may do what: roles and their rights, and the scopes of tokens."""
 
 from __future__ import annotations
 
@@ -32,15 +32,23 @@ RIGHTS: Mapping[Role, frozenset[Right]] = {
 }
 
 
+SCOPES: Mapping[str, Right] = {right.name.lower(): right for right in Right}  # what a token is given rights by
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who is signed in."""
+    """Who asks: somebody who is signed in and has a role, or a token, which has scopes instead."""
 
     name: str
-    role: Role
+    role: Role | None = None
+    scopes: frozenset[Right] = frozenset()
+
+    @property
+    def is_token(self) -> bool:
+        return self.role is None
 
     def may(self, right: Right) -> bool:
-        return right in RIGHTS[self.role]
+        return right in (RIGHTS[self.role] if self.role else self.scopes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from model_runtime.canvas import Template
 from model_runtime.draft_text import Author, DraftText
 from radplug.domain import Case, CaseState, Delivery, DeliveryState, Draft
 from radplug.findings import Finding
+from radplug.records.tokens import Token
 from radplug.records.viewing import CaseView
 from radplug.templates import TemplateFile
 
@@ -132,6 +133,15 @@ def _purpose(template: Template) -> str:
 
 def dead_letters(console: Console, dead: Sequence[Delivery]) -> None:
     console.print(_deliveries(dead) if dead else "there are no dead letters")
+
+
+def tokens(console: Console, found: Sequence[Token], now: datetime) -> None:
+    table = Table("token", "scopes", "until", "last used", "")
+    for t in found:
+        used = _moment(t.used_at) if t.used_at else "never"
+        ended = "revoked" if t.revoked_at else "" if t.lives(now) else "too old"
+        table.add_row(t.name, ", ".join(t.scopes), _moment(t.until), used, Text(ended, "yellow"))
+    console.print(table if found else "there are no tokens")
 
 
 def findings(console: Console, found: Sequence[Finding], as_json: bool) -> None:

@@ -24,6 +24,7 @@ from radplug.records.people import People
 from radplug.records.readers import Readers
 from radplug.records.receiving import Receiving
 from radplug.records.stations import Stations
+from radplug.records.tokens import Tokens
 from radplug.records.viewing import Viewing
 from radplug.records.worklist import Worklist
 from radplug.settings import Settings
@@ -120,6 +121,10 @@ class House:
     @cached_property
     def people(self) -> People:
         return People(self.database)
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        return Tokens(self.database)
 
     @cached_property
     def audit(self) -> AuditTrail:

@@ -91,6 +91,7 @@ dictations = sa.Table(
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("said_at", UtcDateTime, nullable=False),
+    sa.Column("key", sa.String(64), unique=True),  # as in edits
 )
 
 orders = sa.Table(
@@ -240,4 +241,16 @@ links = sa.Table(
     sa.Column("digest", sa.String(64), primary_key=True),  # sha256 of a link that signs in once
     sa.Column("account", sa.String(64), sa.ForeignKey("accounts.name"), nullable=False),
     sa.Column("until", UtcDateTime, nullable=False),
+)
+
+tokens = sa.Table(
+    "tokens",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("digest", sa.String(64), nullable=False, unique=True),  # sha256 of the token, which is kept nowhere
+    sa.Column("scopes", sa.JSON, nullable=False),  # people.SCOPES
+    sa.Column("made_at", UtcDateTime, nullable=False),
+    sa.Column("until", UtcDateTime, nullable=False),
+    sa.Column("used_at", UtcDateTime),  # to a minute
+    sa.Column("revoked_at", UtcDateTime),
 )
