@@ -22,11 +22,12 @@ from radplug.records.drafting import Drafting
 from radplug.records.people import People
 from radplug.records.receiving import Receiving
 from radplug.records.stations import Stations
+from radplug.records.templates import SavedTemplates
 from radplug.records.viewing import Viewing
 from radplug.records.worklist import Worklist
 from radplug.settings import Settings
 from radplug.study_store import StudyStore, make_private
-from radplug.templates import TemplateFile, read_all
+from radplug.templates import InUse, TemplateFile, in_use, read_all
 
 if TYPE_CHECKING:
     from radplug.destinations import Destinations
@@ -112,6 +113,10 @@ class House:
         return People(self.database)
 
     @cached_property
+    def saved_templates(self) -> SavedTemplates:
+        return SavedTemplates(self.database)
+
+    @cached_property
     def audit(self) -> AuditTrail:
         return self.audit_by(self._actor)
 
@@ -126,8 +131,13 @@ class House:
         return self.settings.model.checkpoint or DEMO_CHECKPOINT
 
     @cached_property
-    def templates(self) -> tuple[TemplateFile, ...]:
+    def template_files(self) -> tuple[TemplateFile, ...]:
         return read_all(self.settings.drafting.templates)
+
+    @property
+    def templates(self) -> tuple[InUse, ...]:
+        """Those in use now: what is saved in the page counts at once, for every station."""
+        return in_use(self.template_files, self.saved_templates.newest())
 
     def holding(self, leases: Sequence[Lease]) -> LeaseKeeper:
         return LeaseKeeper(self.drafting, leases, self.policy.lease, PAUSE_AFTER_FAILURE, self.now)
@@ -144,7 +154,7 @@ class House:
 
         return Draftsman(
             self.checkpoint,
-            [file.template for file in self.templates],
+            lambda: [one.template for one in self.templates],
             self.settings.adapter,
             self.store.root,
             device=self.settings.model.device,

@@ -164,6 +164,16 @@ edits = sa.Table(
     sa.Column("key", sa.String(64), unique=True),  # a sender's own, so that a request sent again is one edit
 )
 
+templates = sa.Table(  # as they were saved in the page; the newest version of a name counts
+    "templates",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("text", sa.Text),  # TOML; null: taken out of use, the file of that name counts again
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+)
+
 destinations = sa.Table(
     "destinations",
     metadata,
