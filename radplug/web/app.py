@@ -15,7 +15,9 @@ from starlette.exceptions import HTTPException
 from radplug import __version__
 from radplug.desk import BadEdit, StaleEdit
 from radplug.domain import UnknownCase
-from radplug.web import api, case, changes, dead_letters, images, sign_in, worklist
+from radplug.records.templates import StaleTemplate
+from radplug.templates import BadTemplate
+from radplug.web import api, case, changes, dead_letters, images, sign_in, templates, templates_api, worklist
 from radplug.web.api import Bell
 from radplug.web.changes import Watch
 from radplug.web.shield import Shield
@@ -40,12 +42,14 @@ def create(house: House, bell: Bell | None = None) -> FastAPI:
     app.state.house, app.state.bell, app.state.tries = house, bell, Tries()
     app.add_middleware(Shield, https=house.settings.web.https)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    for room in (sign_in, worklist, case, images, dead_letters, changes, api):
+    for room in (sign_in, worklist, case, images, dead_letters, changes, api, templates, templates_api):
         app.include_router(room.router)
     app.add_exception_handler(SignInNeeded, _to_sign_in)
     app.add_exception_handler(UnknownCase, _no_such_case)
     app.add_exception_handler(BadEdit, _refused)
     app.add_exception_handler(StaleEdit, _refused)
+    app.add_exception_handler(StaleTemplate, _refused)
+    app.add_exception_handler(BadTemplate, _bad_template)
     app.add_exception_handler(HTTPException, _in_words)
     return app
 
@@ -62,7 +66,11 @@ def _no_such_case(request: Request, _: Exception) -> Response:
 
 
 def _refused(_: Request, error: Exception) -> Response:
-    return JSONResponse({"detail": str(error)}, 409 if isinstance(error, StaleEdit) else 422)
+    return JSONResponse({"detail": str(error)}, 409 if isinstance(error, StaleEdit | StaleTemplate) else 422)
+
+
+def _bad_template(request: Request, error: Exception) -> Response:
+    return _in_words(request, HTTPException(422, str(error)))
 
 
 def _in_words(request: Request, error: Exception) -> Response:
