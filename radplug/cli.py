@@ -26,7 +26,7 @@ from radplug.records.people import BadAccount
 from radplug.records.tokens import BadToken
 from radplug.settings import SettingsError
 from radplug.supervisor import StationFailed
-from radplug.templates import BadTemplate, TemplateFile, read
+from radplug.templates import BadTemplate, read
 from radplug.training_commands import train
 from radplug.wiring import House
 
@@ -70,7 +70,7 @@ def up(context: typer.Context) -> None:
     ModelCard.read(house.checkpoint)
     for directory in directories(house.settings.adapter):
         AdapterCard.read(directory)
-    house.templates  # noqa: B018
+    house.template_files  # noqa: B018
     house.database.migrate()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -237,11 +237,7 @@ def templates(
     as_json: Json = False,
 ) -> None:
     """The report templates in the order in which they are asked, the site's own first."""
-    if check:
-        found: tuple[TemplateFile, ...] = (TemplateFile(check, read(check)),)
-    else:
-        found = _house(context, "cli", check_schema=False).templates
-    show.templates(out, found, as_json)
+    show.templates(out, [read(check)] if check else _house(context, "cli").templates, as_json)
 
 
 @app.command("settings", rich_help_panel="Setting up")

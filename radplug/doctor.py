@@ -199,11 +199,11 @@ def _adapters(house: House) -> Iterator[Finding]:
 
 def _templates(house: House) -> Iterator[Finding]:
     try:
-        found = house.templates
+        found = house.templates if house.database.is_current() else house.template_files
     except BadTemplate as error:
         yield from (Finding("template", False, fault) for fault in str(error).splitlines())
     else:
-        text = f"{len(found)}, {sum(not file.ours for file in found)} of them the site's own"
+        text = f"{len(found)}, {sum(not one.ours for one in found)} of them the site's own"
         yield Finding("templates", True, text)
 
 

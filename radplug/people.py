@@ -21,14 +21,17 @@ class Right(StrEnum):
     REPORTS = "read report text"
     STEER = "steer, accept and discard drafts"
     DELIVERIES = "send dead letters again"
+    TEMPLATES = "see and edit report templates"
     ACCOUNTS = "make accounts"
 
 
 RIGHTS: Mapping[Role, frozenset[Right]] = {
-    Role.RADIOLOGIST: frozenset({Right.CASES, Right.PATIENTS, Right.REPORTS, Right.STEER}),
+    Role.RADIOLOGIST: frozenset({Right.CASES, Right.PATIENTS, Right.REPORTS, Right.STEER, Right.TEMPLATES}),
     Role.TECHNOLOGIST: frozenset({Right.CASES, Right.PATIENTS}),
     Role.IT: frozenset({Right.CASES, Right.DELIVERIES}),
-    Role.ADMIN: frozenset({Right.CASES, Right.PATIENTS, Right.REPORTS, Right.DELIVERIES, Right.ACCOUNTS}),
+    Role.ADMIN: frozenset(
+        {Right.CASES, Right.PATIENTS, Right.REPORTS, Right.DELIVERIES, Right.TEMPLATES, Right.ACCOUNTS}
+    ),
 }
 
 

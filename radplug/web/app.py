@@ -16,6 +16,8 @@ from starlette.exceptions import HTTPException
 from radplug import __version__
 from radplug.desk import BadEdit, StaleEdit
 from radplug.domain import NotDraftable, SeveralCases, UnknownCase
+from radplug.records.templates import StaleTemplate
+from radplug.templates import BadTemplate
 from radplug.web import (
     api,
     api_cases,
@@ -27,6 +29,8 @@ from radplug.web import (
     images,
     insight,
     sign_in,
+    templates,
+    templates_api,
     versions,
     worklist,
 )
@@ -61,8 +65,8 @@ def create(house: House, bell: Bell | None = None) -> FastAPI:
     app.state.house, app.state.bell, app.state.tries = house, bell, Tries()
     app.add_middleware(Shield, https=house.settings.web.https)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    pages_of = (sign_in, worklist, case, versions, insight, images, dead_letters, changes, api_page)
-    for room in (*pages_of, api_cases, api, endings):
+    pages_of = (sign_in, worklist, case, versions, insight, templates, images, dead_letters, changes, api_page)
+    for room in (*pages_of, api_cases, api, endings, templates_api):
         app.include_router(room.router)
     app.include_router(versions.api)
     app.add_exception_handler(SignInNeeded, _to_sign_in)
@@ -72,6 +76,8 @@ def create(house: House, bell: Bell | None = None) -> FastAPI:
     app.add_exception_handler(StaleEdit, _refused)
     app.add_exception_handler(SeveralCases, _refused)
     app.add_exception_handler(RequestValidationError, _not_understood)
+    app.add_exception_handler(StaleTemplate, _refused)
+    app.add_exception_handler(BadTemplate, _bad_template)
     app.add_exception_handler(HTTPException, _in_words)
     return app
 
@@ -97,6 +103,10 @@ def _not_understood(request: Request, error: Exception) -> Response:
     faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
     detail = "; ".join(faults).encode("utf-8", "backslashreplace").decode()
     return _in_words(request, HTTPException(422, detail))
+
+
+def _bad_template(request: Request, error: Exception) -> Response:
+    return _in_words(request, HTTPException(422, str(error)))
 
 
 def _in_words(request: Request, error: Exception) -> Response:
