@@ -15,9 +15,10 @@ from starlette.exceptions import HTTPException
 from radplug import __version__
 from radplug.desk import BadEdit, StaleEdit
 from radplug.domain import UnknownCase
-from radplug.web import api, case, changes, dead_letters, images, sign_in, worklist
+from radplug.web import api, case, changes, dead_letters, images, openid, sign_in, worklist
 from radplug.web.api import Bell
 from radplug.web.changes import Watch
+from radplug.web.provider import Provider
 from radplug.web.shield import Shield
 from radplug.web.sign_in import Tries
 from radplug.web.who import SignInNeeded
@@ -38,9 +39,11 @@ def create(house: House, bell: Bell | None = None) -> FastAPI:
 
     app = FastAPI(title="radplug", version=__version__, openapi_url=None, lifespan=lifespan)
     app.state.house, app.state.bell, app.state.tries = house, bell, Tries()
-    app.add_middleware(Shield, https=house.settings.web.https)
+    settings = house.settings.web
+    app.state.provider = Provider(settings.openid) if settings.openid else None
+    app.add_middleware(Shield, https=settings.https)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    for room in (sign_in, worklist, case, images, dead_letters, changes, api):
+    for room in (sign_in, openid, worklist, case, images, dead_letters, changes, api):
         app.include_router(room.router)
     app.add_exception_handler(SignInNeeded, _to_sign_in)
     app.add_exception_handler(UnknownCase, _no_such_case)
