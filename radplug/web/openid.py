@@ -59,14 +59,14 @@ def back(
 
 
 def _ended(request: Request, house: House, provider: Provider, code: str, state: str, error: str) -> Response:
+    if error == "access_denied":  # it changes nothing, so that a state is not asked for, which some providers leave out
+        return refused(request, "/", "the sign-in was cancelled on the hospital's page", 401)
     now = house.now()
     try:
         begun = provider.begun(request.cookies.get(COOKIE, ""), state, now)
     except NotBegun:
         why = "this sign-in was not begun in this browser, or took too long; begin again"
         return refused(request, "/", why, 400)
-    if error == "access_denied":
-        return refused(request, begun.to, "the sign-in was cancelled on the hospital's page", 401)
     try:
         if error or not code:
             raise BadAnswer("it sent the browser back without a code")
