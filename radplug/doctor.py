@@ -22,7 +22,8 @@ from radplug.records.database import WrongSchema
 from radplug.settings import SettingsError
 from radplug.supervisor import STATIONS
 from radplug.templates import BadTemplate
-from radplug.web.provider import BadAnswer, Provider, ProviderAway
+from radplug.web.provider import Provider
+from radplug.web.provider_answers import BadAnswer, ProviderAway
 from radplug.wiring import House
 
 WAIT = 5.0  # seconds for a peer's answer

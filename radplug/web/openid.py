@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from radplug.people import NotAdmitted
-from radplug.web.provider import TIME_TO_SIGN_IN, BadAnswer, NotBegun, Provider, ProviderAway
+from radplug.web.provider import TIME_TO_SIGN_IN, NotBegun, Provider
+from radplug.web.provider_answers import BadAnswer, ProviderAway
 from radplug.web.sign_in import inside, refused
 from radplug.web.who import Site, let_in
 from radplug.wiring import House
@@ -28,10 +29,11 @@ def configured(request: Request) -> Provider:
 
 router = APIRouter(prefix=PATH, include_in_schema=False)
 Configured = Annotated[Provider, Depends(configured)]
+To = Annotated[str, Query(max_length=2000)]  # it travels in a cookie, of which browsers keep 4096 bytes
 
 
 @router.get("/begin")
-def begin(request: Request, house: Site, provider: Configured, to: str = "/") -> Response:
+def begin(request: Request, house: Site, provider: Configured, to: To = "/") -> Response:
     try:
         address, sealed = provider.begin(inside(to), house.now())
     except (ProviderAway, BadAnswer) as error:
@@ -59,7 +61,7 @@ def back(
 
 
 def _ended(request: Request, house: House, provider: Provider, code: str, state: str, error: str) -> Response:
-    if error == "access_denied":  # it changes nothing, so that a state is not asked for, which some providers leave out
+    if error == "access_denied":  # it changes nothing, so no state is asked for: some providers leave it out
         return refused(request, "/", "the sign-in was cancelled on the hospital's page", 401)
     now = house.now()
     try:

@@ -10,21 +10,19 @@ import secrets
 from base64 import urlsafe_b64encode
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any
 from urllib.parse import quote, urlencode
 
-import httpx2
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OctKey
 from joserfc.jws import JWSRegistry
 from joserfc.jwt import Claims, JWTClaimsRegistry
-from pydantic import BaseModel, StringConstraints, ValidationError
 
 from radplug.people import Person, admitted
 from radplug.settings import OpenIdSettings
+from radplug.web.provider_answers import BadAnswer, Discovery, Keys, Tokens, asked
 
-WAIT = 5.0  # seconds for each of the provider's answers
 SKEW = 60  # seconds that its clock and ours may differ
 TIME_TO_SIGN_IN = timedelta(minutes=10)
 # By pairs of keys alone, whatever the provider says that it supports.
@@ -33,44 +31,8 @@ LONGEST_HINT = 4096  # characters of an ID token that fit into an address
 BACK = "/openid/back"
 
 
-class ProviderAway(Exception):
-    """The provider does not answer; the text says what was tried."""
-
-
-class BadAnswer(Exception):
-    """The provider's answer cannot be trusted or used; the text says what is wrong with it, and quotes nothing."""
-
-
 class NotBegun(Exception):
     """What came back belongs to no sign-in that was begun in this browser within the last minutes."""
-
-
-_Url = Annotated[str, StringConstraints(pattern=r"^https?://[!-~]+$")]
-
-
-class Discovery(BaseModel):
-    issuer: str
-    authorization_endpoint: _Url
-    token_endpoint: _Url
-    jwks_uri: _Url
-    end_session_endpoint: _Url | None = None
-
-
-class _Keys(BaseModel):
-    keys: list[dict[str, Any]]
-
-
-class _Tokens(BaseModel):
-    id_token: str
-
-
-class _Refusal(BaseModel):
-    """RFC 6749 section 5.2; it tells a wrong secret from a code that has been used."""
-
-    error: Literal["invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "invalid_scope"]
-
-
-_Answer = TypeVar("_Answer", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +65,7 @@ class Provider:
     def discovery(self) -> Discovery:
         """Raises ProviderAway, BadAnswer."""
         issuer = self._settings.issuer
-        found = _asked(Discovery, "GET", issuer.rstrip("/") + "/.well-known/openid-configuration")
+        found = asked(Discovery, "GET", issuer.rstrip("/") + "/.well-known/openid-configuration")
         if found.issuer != issuer:
             raise BadAnswer("its discovery document names another issuer than web.openid.issuer; take it from there")
         return found
@@ -112,7 +74,7 @@ class Provider:
         """Where the browser is to go, and the sealed state that it is to bring back. Raises ProviderAway, BadAnswer."""
         begun = Begun(secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(64), to)
         challenge = urlsafe_b64encode(hashlib.sha256(begun.verifier.encode()).digest()).rstrip(b"=").decode()
-        asked = {
+        query = {
             "response_type": "code",
             "client_id": self._settings.client_id,
             "redirect_uri": self._settings.address + BACK,
@@ -123,7 +85,7 @@ class Provider:
             "code_challenge_method": "S256",
         }
         claims = {**asdict(begun), "exp": int((now + TIME_TO_SIGN_IN).timestamp())}
-        return _with(self.discovery().authorization_endpoint, asked), jwt.encode({"alg": "HS256"}, claims, self._seal)
+        return _with(self.discovery().authorization_endpoint, query), jwt.encode({"alg": "HS256"}, claims, self._seal)
 
     def begun(self, sealed: str, state: str, now: datetime) -> Begun:
         """The sign-in that what came back belongs to. Raises NotBegun."""
@@ -147,8 +109,8 @@ class Provider:
             "code_verifier": begun.verifier,
         }
         client = quote(self._settings.client_id, safe=""), quote(self._secret, safe="")  # RFC 6749 section 2.3.1
-        id_token = _asked(_Tokens, "POST", found.token_endpoint, data=form, auth=client).id_token
-        keys = _asked(_Keys, "GET", found.jwks_uri).keys
+        id_token = asked(Tokens, "POST", found.token_endpoint, data=form, auth=client).id_token
+        keys = asked(Keys, "GET", found.jwks_uri).keys
         claims = self._checked(id_token, keys, begun.nonce, now)
         return Vouched(f"{self._settings.issuer} {claims['sub']}", claims, id_token)
 
@@ -194,27 +156,6 @@ class Provider:
             claim = getattr(error, "claim", None) or type(error).__name__
             raise BadAnswer(f"its ID token is not one that we may trust ({claim})") from error
         return claims
-
-
-def _asked(answer: type[_Answer], method: str, url: str, **given: Any) -> _Answer:
-    try:
-        response = httpx2.request(method, url, timeout=WAIT, headers={"Accept": "application/json"}, **given)
-    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise ProviderAway(f"{method} {url}: {type(error).__name__}") from error
-    if not response.is_success:
-        raise BadAnswer(f"{url} answers {response.status_code}{_reason(response)}")
-    try:
-        return answer.model_validate_json(response.content)
-    except ValidationError as error:
-        wrong = ", ".join(str(e["loc"][0]) if e["loc"] else "JSON" for e in error.errors())
-        raise BadAnswer(f"{url} answers without what is wanted: {wrong}") from error
-
-
-def _reason(response: httpx2.Response) -> str:
-    try:
-        return f" ({_Refusal.model_validate_json(response.content).error})"
-    except ValidationError:
-        return ""
 
 
 def _with(url: str, query: dict[str, str]) -> str:

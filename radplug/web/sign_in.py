@@ -9,7 +9,8 @@ import structlog
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from radplug.web.provider import BadAnswer, Provider, ProviderAway
+from radplug.web.provider import Provider
+from radplug.web.provider_answers import BadAnswer, ProviderAway
 from radplug.web.who import COOKIE, Site, let_in
 from radplug.web.words import pages
 from radplug.wiring import House

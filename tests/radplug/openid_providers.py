@@ -77,7 +77,7 @@ class OddProvider:
     named: dict[str, object] = field(default_factory=dict)  # instead of what its discovery document says
     claims: dict[str, object] = field(default_factory=dict)  # instead of those of an honest ID token; None: left out
     header: dict[str, str] = field(default_factory=lambda: {"alg": "RS256"})
-    key: Any = KEY
+    key: Any = field(default_factory=lambda: KEY)
     published: list[Any] = field(default_factory=list)
     answer: bytes | None = None  # of its token endpoint, instead of an honest one
     asked: dict[str, str] = field(default_factory=dict)
