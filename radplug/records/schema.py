@@ -234,6 +234,7 @@ accounts = sa.Table(
     sa.Column("role", sa.String(16), nullable=False),
     sa.Column("password", sa.Text, nullable=False),  # argon2id, with its parameters and salt; empty: nobody's
     sa.Column("made_at", UtcDateTime, nullable=False),
+    sa.Column("subject", sa.Text),  # issuer and subject at the hospital's OpenID provider; null: an account of ours
 )
 
 sessions = sa.Table(
@@ -243,6 +244,7 @@ sessions = sa.Table(
     sa.Column("account", sa.String(64), sa.ForeignKey("accounts.name"), nullable=False, index=True),
     sa.Column("begun_at", UtcDateTime, nullable=False),
     sa.Column("seen_at", UtcDateTime, nullable=False),
+    sa.Column("id_token", sa.Text),  # the OpenID provider's, which wants it back at signing out; it lets nobody in
 )
 
 links = sa.Table(

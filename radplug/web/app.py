@@ -28,6 +28,7 @@ from radplug.web import (
     endings,
     images,
     insight,
+    openid,
     sign_in,
     templates,
     templates_api,
@@ -36,6 +37,7 @@ from radplug.web import (
 )
 from radplug.web.api import Bell
 from radplug.web.changes import Watch
+from radplug.web.provider import Provider
 from radplug.web.shield import Shield
 from radplug.web.tries import Tries
 from radplug.web.who import SignInNeeded
@@ -63,9 +65,11 @@ def create(house: House, bell: Bell | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.house, app.state.bell, app.state.tries = house, bell, Tries()
-    app.add_middleware(Shield, https=house.settings.web.https)
+    settings = house.settings.web
+    app.state.provider = Provider(settings.openid) if settings.openid else None
+    app.add_middleware(Shield, https=settings.https)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    pages_of = (sign_in, worklist, case, versions, insight, templates, images, dead_letters, changes, api_page)
+    pages_of = (sign_in, openid, worklist, case, versions, insight, templates, images, dead_letters, changes, api_page)
     for room in (*pages_of, api_cases, api, endings, templates_api):
         app.include_router(room.router)
     app.include_router(versions.api)

@@ -79,14 +79,14 @@ def needs(*rights: Right) -> Callable[[Person], None]:
     return check
 
 
-def let_in(response: Response, house: House, person: Person) -> None:
+def let_in(response: Response, house: House, person: Person, id_token: str | None = None, **detail: str) -> None:
     """Begin a session and give the browser its cookie."""
     now = house.now()
     house.people.end_old(now, life(house))
-    house.audit_by(person.name).note("signed in", role=str(person.role))
+    house.audit_by(person.name).note("signed in", role=str(person.role), **detail)
     response.set_cookie(
         COOKIE,
-        house.people.begin(person, now),
+        house.people.begin(person, now, id_token),
         max_age=int(life(house).at_most.total_seconds()),
         httponly=True,
         samesite="lax",
