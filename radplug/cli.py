@@ -290,7 +290,8 @@ def token(
         if revoke:
             house.tokens.revoke(name, now)
         else:
-            print(house.tokens.make(name, scope or (), now, now + timedelta(days=days)))  # noqa: T201 - for a pipe
+            secret = house.tokens.make(name, scope or (), now, now + timedelta(days=days))
+            out.print(secret, highlight=False, markup=False, soft_wrap=True)
     except BadToken as error:
         raise _Stop(str(error)) from error
     house.audit.note("token revoked" if revoke else "token made", token=name)

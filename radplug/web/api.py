@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Annotated, Protocol
 
-from fastapi import APIRouter, Depends, Header, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, Depends, Header, Request
+from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from radplug.clock import BellBroken
@@ -92,6 +92,7 @@ def desk(case: CaseId, house: Site, person: LookingOn) -> DeskAnswer:
 
 @router.post(
     "/anchors",
+    response_model=DeskAnswer,
     dependencies=[Depends(needs(Right.STEER))],
     responses={202: {"model": Kept, "description": "Kept, and stands in the draft as soon as there is one"}},
 )
@@ -99,11 +100,10 @@ def pin(
     case: CasePath,
     body: NewAnchor,
     request: Request,
-    response: Response,
     house: Site,
     person: Acting,
     key: Key = None,
-) -> DeskAnswer | Kept:
+) -> DeskAnswer | JSONResponse:
     """Pin a phrase; the gaps around it are drafted anew. One that comes before its study, or its draft, is kept."""
     once = sent_once(key, person, case, body.model_dump_json())
     known = case_to_be(house, case)
@@ -112,8 +112,7 @@ def pin(
             raise BadEdit("there is no draft yet; leave out on, after and accepted")
         study = {"study_uid": known.study_uid} if known else {"accession_number": case}
         said = Dictation(body.section.strip().upper(), body.text, body.source, house.now(), **study)
-        response.status_code = 202
-        return keep(house, known, said, person, once)
+        return JSONResponse(keep(house, known, said, person, once).model_dump(), 202)
     desk = on_desk(house, known.id, body)
     if once and house.receiving.has_dictation(once):  # sent again since the study has come
         told = desk_answer(desk)

@@ -60,11 +60,13 @@ class Operation:
 def page(request: Request) -> Response:
     """Open to everybody who can reach it: it holds nothing of the site."""
     document = request.app.openapi()
+    schemas = document["components"]["schemas"]
     context = {
         "address": ADDRESS,
         "scopes": SCOPES,
         "operations": list(operations(document, str(request.base_url).rstrip("/"))),
-        "types": {name: list(_fields(s)) for name, s in document["components"]["schemas"].items() if "properties" in s},
+        "types": {name: list(_fields(schema)) for name, schema in schemas.items() if "properties" in schema},
+        "words": {name: type_of(schema) for name, schema in schemas.items() if "enum" in schema},
     }
     return pages.TemplateResponse(request, "api.html", context)
 
@@ -81,7 +83,7 @@ def operations(document: Schema, site: str) -> Iterator[Operation]:
                 path=path,
                 text=told.get("description", ""),
                 fields=(*map(_parameter, parameters), *_fields(body)),
-                answers=tuple(_answer(status, answer) for status, answer in told["responses"].items()),
+                answers=tuple(_answer(status, answer) for status, answer in sorted(told["responses"].items())),
                 example=_curl(site, method, path, parameters, body),
             )
 
@@ -117,7 +119,7 @@ def _fields(schema: Schema) -> Iterator[Field]:
 
 def _answer(status: str, told: Schema) -> Answer:
     kinds = [type_of(c["schema"]) if "json" in kind else kind for kind, c in told.get("content", {}).items()]
-    return Answer(status, told["description"], ", ".join(kinds))
+    return Answer(status, "" if status == "200" else told["description"], ", ".join(kinds))
 
 
 def _curl(site: str, method: str, path: str, parameters: list[Schema], body: Schema) -> str:
@@ -133,6 +135,6 @@ def _curl(site: str, method: str, path: str, parameters: list[Schema], body: Sch
     if body:
         shown = {*body.get("required", ()), *OPTIONAL_BUT_SHOWN}
         given = {name: EXAMPLES[name] for name in body["properties"] if name in shown}
-        words += ["--json", json.dumps(given)]
+        words += ["-H", "Content-Type: application/json", "-d", json.dumps(given)]
     # the token is the shell's to fill in
     return " ".join(f'"{w}"' if "$TOKEN" in w else shlex.quote(w) for w in (*words, site + path))

@@ -60,6 +60,7 @@ def create(house: House, bell: Bell | None = None) -> FastAPI:
         title="radplug",
         version=__version__,
         openapi_url=api_page.ADDRESS,
+        generate_unique_id_function=lambda route: route.name,
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,

@@ -10,7 +10,7 @@ from radplug.wiring import House
 
 
 def bearer(headers: Headers) -> str | None:
-    """The token; None where the header is absent or of another kind. No page can make a browser send one elsewhere."""
+    """The token; None where the header is absent or of another kind. No page of another site can send one to us."""
     kind, _, secret = headers.get("authorization", "").partition(" ")
     return secret.strip() if kind.lower() == "bearer" else None
 

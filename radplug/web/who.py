@@ -71,9 +71,7 @@ def needs(*rights: Right) -> Callable[[Person], None]:
     def check(person: LookingOn) -> None:
         for right in rights:
             if not person.may(right):
-                who = (
-                    f"a token without the scope {right.name.lower()}" if person.is_token else f"the role {person.role}"
-                )
+                who = f"the role {person.role}" if person.role else f"a token without the scope {right.name.lower()}"
                 raise HTTPException(403, f"{who} may not {right}")
 
     return check

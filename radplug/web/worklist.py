@@ -20,7 +20,7 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(needs(Right.CA
 
 
 def wanted(
-    state: Annotated[list[CaseState] | None, Query()] = None,
+    state: Annotated[list[CaseState] | None, Query(description="Repeatable; left out: any")] = None,
     modality: Annotated[str, Query(max_length=16, pattern=PRINTED)] = "",
     q: Annotated[str, Query(max_length=200, pattern=PRINTED, description="Words, each of which must be found")] = "",
     sort: Sort = Sort.PRIORITY,

@@ -60,7 +60,7 @@ def served(house: House) -> Iterator[str]:
 def program(house: House, served: str) -> Callable[..., Program]:
     def make(*scopes: str) -> Program:
         now = house.now()
-        return Program(served, house.tokens.make("-".join(scopes), scopes, now, now + timedelta(days=1)))
+        return Program(served, house.tokens.make("-".join(scopes)[:50], scopes, now, now + timedelta(days=1)))
 
     return make
 

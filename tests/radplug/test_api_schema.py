@@ -93,6 +93,7 @@ def test_nobody_is_told_anything_without_a_token(operation: APIOperation, served
 def test_the_document_is_of_the_api_alone() -> None:
     document = PROMISED.raw_schema
     assert all(path.startswith("/api/v1/") for path in document["paths"])
+    assert len({operation.definition.raw["operationId"] for operation in OPERATIONS}) == len(OPERATIONS)
     for path, operations in document["paths"].items():
         for operation in operations.values():
             assert operation["security"] == [{"token": []}, {"session": []}], path
