@@ -46,8 +46,9 @@ def one(past: Past, request: Request, house: Site, person: Acting, text: int | N
 
 
 @router.get("/templates/{name}/difference", response_class=HTMLResponse)
-def between(past: Past, old: int, new: int, request: Request, person: Acting) -> Response:
+def between(past: Past, old: int, new: int, request: Request, house: Site, person: Acting) -> Response:
     passages = difference(text_of(past, old), text_of(past, new))
+    house.audit_by(person.name).note("template versions compared", template=past.name, old=old, new=new)
     context = {"person": person, "past": past, "old": old, "new": new, "passages": passages}
     return pages.TemplateResponse(request, "template_difference.html", context)
 
