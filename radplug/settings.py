@@ -199,7 +199,7 @@ class OpenIdSettings(Section):
     roles_claim: str = Field("roles", description="claim of the ID token with the person's groups or roles")
     roles: dict[str, Role] = Field(
         min_length=1,
-        description="our role for each group; a person's first one here counts; without one, nobody may in",
+        description="our role for each group; a person's first one here counts, whoever has none is refused",
     )
     local: bool = Field(True, description="whether accounts of `radplug account` may sign in as well")
 
