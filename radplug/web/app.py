@@ -38,7 +38,7 @@ def create(house: House, bell: Bell | None = None) -> FastAPI:
 
     app = FastAPI(title="radplug", version=__version__, openapi_url=None, lifespan=lifespan)
     app.state.house, app.state.bell, app.state.tries = house, bell, Tries()
-    app.add_middleware(Shield, https=house.settings.web.https)
+    app.add_middleware(Shield, https=house.settings.web.https, microphone=house.settings.web.speech)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     for room in (sign_in, worklist, case, versions, images, dead_letters, changes, api, endings):
         app.include_router(room.router)

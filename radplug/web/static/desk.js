@@ -5,7 +5,7 @@ const caseId = document.querySelector("[data-case]").dataset.case;
 const report = document.getElementById("draft");
 const button = (id) => document.getElementById(id);
 const status = button("status");
-let desk = null;
+export let desk = null;
 let chosen = null; // { section, text, after } of the words of the model's that are selected or focused
 
 // ── to the server and back ──
@@ -24,8 +24,8 @@ async function ask(method, path, body) {
 }
 export const edit = (path, body = {}) => ask("POST", path, { ...body, on: desk.edit });
 export const refresh = () => ask("GET", "/desk");
-const pin = (section, text, after, accepted = false) => edit("/anchors", { section, text, after, accepted });
-const unpin = (id) => ask("DELETE", `/anchors/${id}?on=${desk.edit}`);
+export const pin = (section, text, after, accepted = false, source = "typed") => edit("/anchors", { section, text, after, accepted, source });
+export const unpin = (id) => ask("DELETE", `/anchors/${id}?on=${desk.edit}`);
 export function say(text) { status.textContent = text; }
 
 // ── what is shown ──
@@ -34,7 +34,7 @@ const element = (name, className, text) => Object.assign(document.createElement(
 
 function show(told) {
   const focused = document.activeElement?.closest?.("form.pin")?.dataset.section;
-  const typed = focused ? document.activeElement.value : "";
+  const typed = new Map([...report.querySelectorAll("form.pin")].map((form) => [form.dataset.section, form.elements[0].value]));
   desk = told;
   chosen = null;
   report.replaceChildren(...told.sections.flatMap(sectionOf));
@@ -46,9 +46,9 @@ function show(told) {
   button("keep").disabled = button("strike").disabled = true;
   document.dispatchEvent(new CustomEvent("desk", { detail: told }));
   say(told.refused || (told.drafting ? "drafting …" : ""));
-  if (focused !== undefined) {
-    const input = report.querySelector(`form.pin[data-section="${CSS.escape(focused)}"] input`);
-    if (input) { input.value = typed; input.focus(); }
+  for (const form of report.querySelectorAll("form.pin")) {
+    form.elements[0].value = typed.get(form.dataset.section) ?? "";
+    if (form.dataset.section === focused) form.elements[0].focus();
   }
 }
 
@@ -136,12 +136,16 @@ document.addEventListener("selectionchange", choose);
 report.addEventListener("focusin", choose);
 for (const id of ["keep", "strike"]) button(id).addEventListener("mousedown", (event) => event.preventDefault()); // keeps the selection
 
-const keep = () => chosen && pin(chosen.section, chosen.text, chosen.after, true);
-const strike = () => chosen && edit("/struck", { text: chosen.text });
-button("keep").addEventListener("click", keep);
-button("strike").addEventListener("click", strike);
+export const keep = (words = chosen) => words && pin(words.section, words.text, words.after, true);
+export const strike = (words = chosen) => words && edit("/struck", { text: words.text });
+button("keep").addEventListener("click", () => keep());
+button("strike").addEventListener("click", () => strike());
 button("undo").addEventListener("click", () => edit("/undo"));
 button("redo").addEventListener("click", () => edit("/redo"));
+document.addEventListener("command", ({ detail }) => { // spoken ones; `done` is for who has to wait
+  if (detail.name === "undo" && desk?.undo) detail.done = edit("/undo");
+  if (detail.name === "redo" && desk?.redo) detail.done = edit("/redo");
+});
 
 document.addEventListener("keydown", (event) => {
   if (event.target.matches("input, textarea, select")) return;
