@@ -93,9 +93,9 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-def signed_in(browser: Browser, address: str, name: str) -> Page:
+def signed_in(browser: Browser, address: str, name: str, *, width: int = 1440, height: int = 900) -> Page:
     """A page of its own profile, on the worklist; what goes wrong in its scripts fails the test."""
-    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page = browser.new_context(viewport={"width": width, "height": height}).new_page()
     page.on("pageerror", lambda error: pytest.fail(f"an error in a page's script: {error}"))
     page.goto(address)
     page.get_by_label("Name").fill(name)

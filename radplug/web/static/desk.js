@@ -6,6 +6,7 @@ const report = document.getElementById("draft");
 const button = (id) => document.getElementById(id);
 const status = button("status");
 export let desk = null;
+let place = null; // { phrase, section, at } that had the focus last, which its successor gets when all is shown anew
 let chosen = null; // { section, text, after } of the words of the model's that are selected or focused
 
 // ── to the server and back ──
@@ -26,7 +27,7 @@ export const edit = (path, body = {}) => ask("POST", path, { ...body, on: desk.e
 export const refresh = () => ask("GET", "/desk");
 export const pin = (section, text, after, accepted = false, source = "typed") => edit("/anchors", { section, text, after, accepted, source });
 export const unpin = (id) => ask("DELETE", `/anchors/${id}?on=${desk.edit}`);
-export function say(text) { status.textContent = text; }
+export function say(text) { if (status.textContent !== text) status.textContent = text; } // else it is read aloud twice
 
 // ── what is shown ──
 
@@ -35,6 +36,7 @@ const element = (name, className, text) => Object.assign(document.createElement(
 function show(told) {
   const focused = document.activeElement?.closest?.("form.pin")?.dataset.section;
   const typed = new Map([...report.querySelectorAll("form.pin")].map((form) => [form.dataset.section, form.elements[0].value]));
+  const drafted = desk?.drafting && !told.drafting;
   desk = told;
   chosen = null;
   report.replaceChildren(...told.sections.flatMap(sectionOf));
@@ -45,10 +47,16 @@ function show(told) {
   button("redo").disabled = !told.redo;
   button("keep").disabled = button("strike").disabled = true;
   document.dispatchEvent(new CustomEvent("desk", { detail: told }));
-  say(told.refused || (told.drafting ? "drafting …" : ""));
+  say(told.refused || (told.drafting ? "drafting …" : drafted ? "drafted" : ""));
+  button("step").textContent = "";
   for (const form of report.querySelectorAll("form.pin")) {
     form.elements[0].value = typed.get(form.dataset.section) ?? "";
     if (form.dataset.section === focused) form.elements[0].focus();
+  }
+  if (place && document.activeElement === document.body) {
+    const kept = place; // a phrase that moves may not be shown before it is drafted
+    successor().focus();
+    place = kept;
   }
 }
 
@@ -85,7 +93,7 @@ function sectionOf(section) {
 function spanOf(span) {
   if (span.phrase) {
     const mark = element("mark", span.by === "accepted" ? "anchor accepted" : "anchor", span.text);
-    Object.assign(mark, { tabIndex: 0, draggable: true, title: "Pinned. Delete takes the pin out; drag it elsewhere." });
+    Object.assign(mark, { tabIndex: 0, draggable: true, title: "Pinned. Delete takes the pin out; Alt+↑ and Alt+↓ move it, or drag it elsewhere." });
     mark.dataset.phrase = span.phrase;
     return mark;
   }
@@ -111,7 +119,7 @@ function showFrame(frame) {
     }
     place.replaceChildren(...parts, element("span", "model", rest));
   }
-  say(`drafting, step ${frame.step}`);
+  button("step").textContent = `step ${frame.step}`; // not read aloud, one after another
 }
 
 // ── words that are chosen: by selecting, or by the keyboard's focus ──
@@ -133,7 +141,19 @@ function choose() {
   button("keep").disabled = button("strike").disabled = !chosen;
 }
 document.addEventListener("selectionchange", choose);
-report.addEventListener("focusin", choose);
+report.addEventListener("focusin", ({ target }) => {
+  const section = target.closest("p[data-section]");
+  place = section && { phrase: target.dataset.phrase, section: section.dataset.section, at: stops(section).indexOf(target) };
+  choose();
+});
+document.addEventListener("pointerdown", () => { place = null; });
+
+const stops = (section) => [...section.querySelectorAll("[tabindex]")];
+function successor() {
+  const moved = place.phrase && report.querySelector(`mark[data-phrase="${place.phrase}"]`);
+  const section = report.querySelector(`p[data-section="${CSS.escape(place.section)}"]`);
+  return moved || stops(section)[place.at] || stops(section).at(-1) || section.nextElementSibling.elements[0];
+}
 for (const id of ["keep", "strike"]) button(id).addEventListener("mousedown", (event) => event.preventDefault()); // keeps the selection
 
 export const keep = (words = chosen) => words && pin(words.section, words.text, words.after, true);
@@ -154,13 +174,23 @@ document.addEventListener("keydown", (event) => {
   if (control && key === "z" && !event.shiftKey && desk?.undo) { event.preventDefault(); edit("/undo"); }
   if (control && (key === "y" || (key === "z" && event.shiftKey)) && desk?.redo) { event.preventDefault(); edit("/redo"); }
   const mark = event.target.closest("mark[data-phrase]");
+  if (mark && event.altKey && (key === "arrowup" || key === "arrowdown")) { event.preventDefault(); step(mark.dataset.phrase, key === "arrowup" ? -1 : 1); }
   if (mark && (key === "delete" || key === "backspace")) { event.preventDefault(); unpin(mark.dataset.phrase); }
   if (mark || !chosen || event.target.matches("button")) return;
   if (key === "enter") { event.preventDefault(); keep(); }
   if (key === "delete") { event.preventDefault(); strike(); }
 });
 
-// ── dragging a pinned phrase ──
+// ── moving a pinned phrase: by a key, past the next one or into the section beside; or by dragging ──
+
+function step(id, by) {
+  const { section } = desk.phrases.find((phrase) => phrase.id === id);
+  const within = desk.phrases.filter((phrase) => phrase.section === section).map((phrase) => phrase.id);
+  const to = within.indexOf(id) + by;
+  if (to in within) return edit(`/anchors/${id}/move`, { section, after: within[by > 0 ? to : to - 1] ?? "" });
+  const beside = desk.sections[desk.sections.findIndex(({ name }) => name === section) + by]?.name;
+  if (beside) edit(`/anchors/${id}/move`, { section: beside, after: by > 0 ? "" : undefined });
+}
 
 report.addEventListener("dragstart", (event) => {
   const mark = event.target.closest?.("mark[data-phrase]");
