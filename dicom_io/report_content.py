@@ -65,8 +65,11 @@ def _observer(device: Device) -> ObserverContext:
 
 
 def _reader(name: str) -> ObserverContext:
-    """Who has read what the device wrote (TID 1003). Verifying would be said in the header, and never is."""
-    return ObserverContext(codes.DCM.Person, PersonObserverIdentifyingAttributes(shortened(name, 64)))
+    """Who has read what the device wrote (TID 1003). Verifying would be said in the header, and never is.
+
+    A single component of a person name ends with a caret (PS3.5 6.2.1.2).
+    """
+    return ObserverContext(codes.DCM.Person, PersonObserverIdentifyingAttributes(f"{shortened(name, 63)}^"))
 
 
 def _section(section: ReportSection, images: Mapping[str, Instance]) -> ContainerContentItem:

@@ -150,7 +150,7 @@ def _report(dataset: Dataset) -> DraftReport:
             description=str(dataset.ContributingEquipmentSequence[0].get("ContributionDescription", "")),
         ),
         banner=banner.paragraphs[0].text,
-        accepted_by=str(context["121008"].PersonName) if "121008" in context else "",
+        accepted_by=str(context["121008"].PersonName).removesuffix("^") if "121008" in context else "",
         title=_code(dataset.ConceptNameCodeSequence[0]),
         language=_code(context["121049"].ConceptCodeSequence[0]),
         procedure=_code(procedure.ConceptCodeSequence[0]) if procedure else None,

@@ -15,7 +15,7 @@ _Rows = Mapping[str, frozenset[str]]
 _DOCUMENT: Final[_Rows] = MappingProxyType(
     {
         "HAS CONCEPT MOD": frozenset({"CODE"}),
-        "HAS OBS CONTEXT": frozenset({"CODE", "TEXT", "UIDREF"}),
+        "HAS OBS CONTEXT": frozenset({"CODE", "TEXT", "UIDREF", "PNAME"}),
         "CONTAINS": frozenset({"CONTAINER"}),
     }
 )

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,12 +20,13 @@ from model_runtime.lora.adapter_card import AdapterCard
 from radplug import __version__, logs, settings, show
 from radplug.adapter_rules import directories
 from radplug.domain import Dictation, UnknownCase
-from radplug.people import Role
+from radplug.people import SCOPES, Role
 from radplug.records.database import WrongSchema
 from radplug.records.people import BadAccount
+from radplug.records.tokens import BadToken
 from radplug.settings import SettingsError
 from radplug.supervisor import StationFailed
-from radplug.templates import BadTemplate, TemplateFile, read
+from radplug.templates import BadTemplate, read
 from radplug.training_commands import train
 from radplug.wiring import House
 
@@ -68,7 +70,7 @@ def up(context: typer.Context) -> None:
     ModelCard.read(house.checkpoint)
     for directory in directories(house.settings.adapter):
         AdapterCard.read(directory)
-    house.templates  # noqa: B018
+    house.template_files  # noqa: B018
     house.database.migrate()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -235,11 +237,7 @@ def templates(
     as_json: Json = False,
 ) -> None:
     """The report templates in the order in which they are asked, the site's own first."""
-    if check:
-        found: tuple[TemplateFile, ...] = (TemplateFile(check, read(check)),)
-    else:
-        found = _house(context, "cli", check_schema=False).templates
-    show.templates(out, found, as_json)
+    show.templates(out, [read(check)] if check else _house(context, "cli").templates, as_json)
 
 
 @app.command("settings", rich_help_panel="Setting up")
@@ -272,6 +270,30 @@ def account(
     except BadAccount as error:
         raise _Stop(str(error)) from error
     house.audit.note("account made", role=role)
+
+
+@app.command(rich_help_panel="Setting up")
+def token(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="What it is for; left out: all are listed.")] = None,
+    scope: Annotated[list[str] | None, typer.Option(help=f"Repeatable: {', '.join(SCOPES)}.")] = None,
+    days: Annotated[int, typer.Option(min=1, max=3650, help="How long it lets in.")] = 365,
+    revoke: Annotated[bool, typer.Option("--revoke", help="End it now.")] = False,
+) -> None:
+    """Make a token that lets a program in at /api/v1, and print it once."""
+    house = _house(context, "cli")
+    now = house.now()
+    if name is None:
+        show.tokens(out, house.tokens.all(), now)
+        return
+    try:
+        if revoke:
+            house.tokens.revoke(name, now)
+        else:
+            print(house.tokens.make(name, scope or (), now, now + timedelta(days=days)))  # noqa: T201 - for a pipe
+    except BadToken as error:
+        raise _Stop(str(error)) from error
+    house.audit.note("token revoked" if revoke else "token made", token=name)
 
 
 @app.command(rich_help_panel="Setting up")

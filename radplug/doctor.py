@@ -22,6 +22,8 @@ from radplug.records.database import WrongSchema
 from radplug.settings import SettingsError
 from radplug.supervisor import STATIONS
 from radplug.templates import BadTemplate
+from radplug.web.provider import Provider
+from radplug.web.provider_answers import BadAnswer, ProviderAway
 from radplug.wiring import House
 
 WAIT = 5.0  # seconds for a peer's answer
@@ -41,6 +43,7 @@ def examine(house: House) -> list[Finding]:
         _templates,
         _gpu,
         _worklist,
+        _openid,
         _pacs,
         _reporting,
     )
@@ -151,10 +154,27 @@ def _worklist(house: House) -> Iterator[Finding]:
         yield Finding("worklist", False, f"{text}127.0.0.1 behind a proxy that speaks HTTPS, and set web.behind_https")
     elif not house.database.is_current():
         return  # said already
-    elif not house.people.all():
+    elif not s.openid and not house.people.all():
         yield Finding("worklist", False, f"nobody can sign in at {address}; `radplug account NAME` makes an account")
     else:
         yield Finding("worklist", True, address)
+
+
+def _openid(house: House) -> Iterator[Finding]:
+    settings = house.settings.web.openid
+    if settings is None:
+        return
+    try:
+        Provider(settings).discovery()
+    except SettingsError as error:
+        yield Finding("hospital's sign-in", False, str(error))
+    except ProviderAway as error:
+        text = f"web.openid.issuer does not answer ({error}); check it, the firewall and the certificate"
+        yield Finding("hospital's sign-in", False, text)
+    except BadAnswer as error:
+        yield Finding("hospital's sign-in", False, f"web.openid.issuer answers, but {error}")
+    else:
+        yield Finding("hospital's sign-in", True, f"{settings.issuer} answers; only a person shows whether it lets in")
 
 
 def _checkpoint(house: House) -> Iterator[Finding]:
@@ -199,11 +219,11 @@ def _adapters(house: House) -> Iterator[Finding]:
 
 def _templates(house: House) -> Iterator[Finding]:
     try:
-        found = house.templates
+        found = house.templates if house.database.is_current() else house.template_files
     except BadTemplate as error:
         yield from (Finding("template", False, fault) for fault in str(error).splitlines())
     else:
-        text = f"{len(found)}, {sum(not file.ours for file in found)} of them the site's own"
+        text = f"{len(found)}, {sum(not one.ours for one in found)} of them the site's own"
         yield Finding("templates", True, text)
 
 

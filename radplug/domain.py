@@ -60,6 +60,10 @@ class UnknownCase(Exception):
     """No case has that id."""
 
 
+class SeveralCases(Exception):
+    """More than one case has that accession number."""
+
+
 class NotDraftable(Exception):
     """The study cannot or should not be drafted; the text is the reason that the worklist shows."""
 

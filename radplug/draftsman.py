@@ -39,6 +39,7 @@ class Draftsman:
     """Drafts with the checkpoint in a directory, which is loaded once, at `warm_up` or the first draft.
 
     `adapters` are the site's rules for which adapter drafts which case; all that they name are loaded as well.
+    `templates` are asked for before each draft, since people change them.
     `threads` are the CPU threads of the model (0: as many as there are cores), `batch` the cases that are drafted
     together, at most; `data` is where image files lie.
     """
@@ -46,7 +47,7 @@ class Draftsman:
     def __init__(
         self,
         checkpoint: Path,
-        templates: Sequence[Template],
+        templates: Callable[[], Sequence[Template]],
         adapters: Sequence[AdapterSettings],
         data: Path,
         *,
@@ -102,7 +103,7 @@ class Draftsman:
             raise NotDraftable(not_covered)
         codes = (*([order.procedure_code] if order else []), *(i.procedure_code for i in images))
         procedures = [(value, scheme) for value, scheme, _ in codes]
-        template = choose(self._templates, procedures, case.modality, part)
+        template = choose(self._templates(), procedures, case.modality, part)
         if template is None:
             raise NotDraftable(
                 f"no report template is for {case.modality} of {part or 'an unnamed body part'}; add one"

@@ -14,7 +14,20 @@ from structlog.typing import EventDict, Processor
 from radplug.settings import LogSettings
 
 # Libraries may log what they decode; only their warnings are wanted, and theirs are about connections.
-QUIET = ("pynetdicom", "pydicom", "highdicom", "hl7apy", "PIL", "urllib3", "asyncio", "alembic", "kombu", "amqp")
+QUIET = (
+    "pynetdicom",
+    "pydicom",
+    "highdicom",
+    "hl7apy",
+    "PIL",
+    "urllib3",
+    "asyncio",
+    "alembic",
+    "kombu",
+    "amqp",
+    "httpx2",
+    "httpcore2",
+)
 PATIENT_DATA = frozenset(
     {"patient", "patient_id", "patient_name", "name", "birth_date", "sex", "text", "message", "body"}
 )

@@ -6,11 +6,12 @@ import tomllib
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from radplug.people import SessionLife
+from radplug.people import Role, SessionLife
 
 AeTitle = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=r"^[ -\[\]-~]+$")
@@ -174,6 +175,47 @@ class DeviceSettings(Section):
     serial_number: str = Field("SITE-1", description="Device Serial Number")
 
 
+def _secure(url: str) -> str:
+    """A URL that nobody on the way can change: HTTPS, or plain HTTP that does not leave the machine."""
+    parts = urlsplit(url)
+    if parts.hostname and (parts.scheme == "https" or (parts.scheme, parts.hostname) in LOOPBACK):
+        return url
+    raise ValueError("wanted is a URL that begins with https:// (http:// on this machine alone)")
+
+
+LOOPBACK = frozenset(("http", host) for host in ("127.0.0.1", "::1", "localhost"))
+SecureUrl = Annotated[str, AfterValidator(_secure)]
+
+
+class OpenIdSettings(Section):
+    """Sign-in with the hospital's own accounts (OpenID Connect); left out: with those of `radplug account` alone."""
+
+    issuer: SecureUrl = Field(description="the provider's issuer, exactly as its discovery document names it")
+    address: SecureUrl = Field(description="our own address, as browsers know it; they come back to /openid/back there")
+    client_id: str = Field(min_length=1, description="what the provider calls us")
+    client_secret_file: Path = Field(description="file whose first line is the client's secret")
+    scopes: tuple[str, ...] = Field(("profile",), description="what is asked for besides openid")
+    name_claim: str = Field("preferred_username", description="claim of the ID token with the person's name")
+    roles_claim: str = Field("roles", description="claim of the ID token with the person's groups or roles")
+    roles: dict[str, Role] = Field(
+        min_length=1,
+        description="our role for each group; a person's first one here counts; without one, nobody may in",
+    )
+    local: bool = Field(True, description="whether accounts of `radplug account` may sign in as well")
+
+    @property
+    def client_secret(self) -> str:
+        """Raises SettingsError where there is none."""
+        try:
+            secret = self.client_secret_file.read_text(encoding="utf-8").partition("\n")[0].strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
+            raise SettingsError(f"web.openid.client_secret_file {self.client_secret_file}: {reason}") from None
+        if not secret:
+            raise SettingsError(f"web.openid.client_secret_file {self.client_secret_file} has an empty first line")
+        return secret
+
+
 class WebSettings(Section):
     """The worklist, for browsers."""
 
@@ -187,6 +229,7 @@ class WebSettings(Section):
     speech: bool = Field(
         False, description="dictation by the browser; most send what is said to their maker, out of the hospital"
     )
+    openid: OpenIdSettings | None = Field(None, description="sign-in with the hospital's own accounts")
 
     @property
     def session_life(self) -> SessionLife:
@@ -273,6 +316,7 @@ def load(file: Path | None) -> Settings:
 
 SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     *((name, info.annotation) for name, info in Settings.model_fields.items() if isinstance(info.annotation, type)),
+    ("web.openid", OpenIdSettings),
     ("adapter", AdapterSettings),
     ("pacs", PacsDestination),
     ("reporting", ReportingDestination),
@@ -282,14 +326,22 @@ SECTIONS: tuple[tuple[str, type[Section]], ...] = (
 def reference() -> str:
     """A settings file with every setting at its default, each with its description; what has no default is a sample."""
     samples: dict[str, Any] = {"name": "main", "host": "192.0.2.10", "port": 104, "ae_title": "PACS"}
+    samples |= {
+        "issuer": "https://login.hospital.example/realms/hospital",
+        "address": "https://radplug.hospital.example",
+    }
+    samples |= {"client_id": "radplug", "client_secret_file": "/etc/radplug/openid-secret"}
+    samples |= {"roles": {"radiology-doctors": Role.RADIOLOGIST, "radiology-it": Role.IT}}
+    headers = {"web.openid": "# [{}]", "adapter": "# [[{}]]", "pacs": "# [[{}]]", "reporting": "# [[{}]]"}
     lines = ["# radplug's settings: every one, at its default. Made by `radplug settings`."]
     for name, section in SECTIONS:
-        many = name in ("adapter", "pacs", "reporting")
-        lines += ["", f"# {(section.__doc__ or '').strip()}", f"# [[{name}]]" if many else f"[{name}]"]
+        lines += ["", f"# {(section.__doc__ or '').strip()}", headers.get(name, "[{}]").format(name)]
         for key, info in section.model_fields.items():
+            if f"{name}.{key}" in dict(SECTIONS):
+                continue
             value = samples.get(key) if info.is_required() else info.default
             setting = f"{key} = {_toml('' if value is None else value)}"
-            lines.append(f"{'# ' if many or value is None else ''}{setting}  # {info.description}")
+            lines.append(f"{'# ' if name in headers or value is None else ''}{setting}  # {info.description}")
     return "\n".join(lines) + "\n"
 
 

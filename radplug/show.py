@@ -13,12 +13,12 @@ from rich.panel import Panel
 from rich.table import Column, Table
 from rich.text import Text
 
-from model_runtime.canvas import Template
 from model_runtime.draft_text import Author, DraftText
 from radplug.domain import Case, CaseState, Delivery, DeliveryState, Draft
 from radplug.findings import Finding
+from radplug.records.tokens import Token
 from radplug.records.viewing import CaseView
-from radplug.templates import TemplateFile
+from radplug.templates import InUse, purpose
 
 STATE_STYLE = {
     CaseState.DELIVERED: "green",
@@ -107,31 +107,31 @@ def draft(text: DraftText, title: str) -> Panel:
     return Panel(body, title=f"AI draft, not reviewed: {title}", subtitle=legend, border_style="yellow")
 
 
-def templates(console: Console, found: Sequence[TemplateFile], as_json: bool) -> None:
+def templates(console: Console, found: Sequence[InUse], as_json: bool) -> None:
     if as_json:
-        print_json(console, [{"file": str(file.path)} | _plain(file.template) for file in found])
+        print_json(console, [{"from": one.where} | _plain(one.template) for one in found])
         return
-    name, file_column = Column("name", no_wrap=True), Column("file", overflow="fold")
-    table = Table(name, "for", "sections", Column("tokens", justify="right"), file_column)
-    for file in found:
-        t = file.template
+    name, where = Column("name", no_wrap=True), Column("from", overflow="fold")
+    table = Table(name, "for", "sections", Column("tokens", justify="right"), where)
+    for one in found:
+        t = one.template
         sections = "\n".join(s.name if s.required else f"({s.name})" for s in t.sections)
         tokens = "\n".join(str(s.tokens) for s in t.sections)
-        table.add_row(t.name, _purpose(t), sections, tokens, str(file.path))
+        table.add_row(t.name, "\n".join(purpose(t)), sections, tokens, one.where)
     console.print(table, "(in brackets: may stay empty)", sep="\n")
-
-
-def _purpose(template: Template) -> str:
-    """What a template is chosen for, a line each: procedures by their codes, then modality and body part."""
-    lines = [" ".join(code[::-1]).strip() for code in sorted(template.procedures)]
-    if template.modalities or template.body_parts:
-        modality = ", ".join(sorted(template.modalities)) or "any modality"
-        lines.append(f"{modality} of {', '.join(sorted(template.body_parts)) or 'any body part'}")
-    return "\n".join(lines) or "what no other is for"
 
 
 def dead_letters(console: Console, dead: Sequence[Delivery]) -> None:
     console.print(_deliveries(dead) if dead else "there are no dead letters")
+
+
+def tokens(console: Console, found: Sequence[Token], now: datetime) -> None:
+    table = Table("token", "scopes", "until", "last used", "")
+    for t in found:
+        used = _moment(t.used_at) if t.used_at else "never"
+        ended = "revoked" if t.revoked_at else "" if t.lives(now) else "too old"
+        table.add_row(t.name, ", ".join(t.scopes), _moment(t.until), used, Text(ended, "yellow"))
+    console.print(table if found else "there are no tokens")
 
 
 def findings(console: Console, found: Sequence[Finding], as_json: bool) -> None:

@@ -19,15 +19,18 @@ from radplug.records.database import Database
 from radplug.records.delivering import Delivering
 from radplug.records.desks import Desks
 from radplug.records.drafting import Drafting
+from radplug.records.fates import Fates
 from radplug.records.people import People
 from radplug.records.readers import Readers
 from radplug.records.receiving import Receiving
 from radplug.records.stations import Stations
+from radplug.records.templates import SavedTemplates
+from radplug.records.tokens import Tokens
 from radplug.records.viewing import Viewing
 from radplug.records.worklist import Worklist
 from radplug.settings import Settings
 from radplug.study_store import StudyStore, make_private
-from radplug.templates import TemplateFile, read_all
+from radplug.templates import InUse, TemplateFile, in_use, read_all
 
 if TYPE_CHECKING:
     from radplug.destinations import Destinations
@@ -89,6 +92,10 @@ class House:
         return Drafting(self.database)
 
     @cached_property
+    def fates(self) -> Fates:
+        return Fates(self.database)
+
+    @cached_property
     def readers(self) -> Readers:
         return Readers(self.database)
 
@@ -117,6 +124,14 @@ class House:
         return People(self.database)
 
     @cached_property
+    def tokens(self) -> Tokens:
+        return Tokens(self.database)
+
+    @cached_property
+    def saved_templates(self) -> SavedTemplates:
+        return SavedTemplates(self.database)
+
+    @cached_property
     def audit(self) -> AuditTrail:
         return self.audit_by(self._actor)
 
@@ -131,8 +146,13 @@ class House:
         return self.settings.model.checkpoint or DEMO_CHECKPOINT
 
     @cached_property
-    def templates(self) -> tuple[TemplateFile, ...]:
+    def template_files(self) -> tuple[TemplateFile, ...]:
         return read_all(self.settings.drafting.templates)
+
+    @property
+    def templates(self) -> tuple[InUse, ...]:
+        """Those in use now: what is saved in the page counts at once, for every station."""
+        return in_use(self.template_files, self.saved_templates.newest())
 
     def holding(self, leases: Sequence[Lease]) -> LeaseKeeper:
         return LeaseKeeper(self.drafting, leases, self.policy.lease, PAUSE_AFTER_FAILURE, self.now)
@@ -149,7 +169,7 @@ class House:
 
         return Draftsman(
             self.checkpoint,
-            [file.template for file in self.templates],
+            lambda: [one.template for one in self.templates],
             self.settings.adapter,
             self.store.root,
             device=self.settings.model.device,

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
-from radplug.people import Person, Role, SessionLife
+from radplug.people import LONGEST_NAME, Person, Role, SessionLife, is_name
 from radplug.records.database import Database, insert_or_ignore
 from radplug.records.schema import accounts, links, sessions
 
@@ -37,11 +37,12 @@ class People:
         Raises:
             BadAccount: no name, or a password that is too short or too long.
         """
-        if not name.strip() or len(name) > 64 or not name.isprintable():
-            raise BadAccount("an account's name has 1 to 64 characters that can be printed")
+        name = name.strip()
+        if not is_name(name) or ":" in name:
+            raise BadAccount(f"an account's name has 1 to {LONGEST_NAME} characters that can be printed, and no colon")
         if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
             raise BadAccount(f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")
-        self._put(name.strip(), role, _HASHER.hash(password), now)
+        self._put(name, role, _HASHER.hash(password), now)
 
     def add_without_password(self, name: str, role: Role, now: datetime) -> None:
         """An account into which only links sign in."""
@@ -53,6 +54,20 @@ class People:
             if not insert_or_ignore(connection, accounts, row):
                 connection.execute(sa.update(accounts).where(accounts.c.name == name).values(row))
             connection.execute(sa.delete(sessions).where(sessions.c.account == name))
+
+    def vouched_for(self, person: Person, subject: str, now: datetime) -> None:
+        """Keep whom the hospital's provider vouches for, with the role that they have there now.
+
+        `subject` is who they are to the provider, which may give a name to somebody else: the former's sessions end.
+        """
+        row = {"name": person.name, "role": person.role, "password": "", "subject": subject, "made_at": now}
+        this = accounts.c.name == person.name
+        with self._database.writing() as connection:
+            if insert_or_ignore(connection, accounts, row):
+                return
+            if connection.scalar(sa.select(accounts.c.subject).where(this)) != subject:
+                connection.execute(sa.delete(sessions).where(sessions.c.account == person.name))
+            connection.execute(sa.update(accounts).where(this).values(row))
 
     def all(self) -> list[Person]:
         with self._database.reading() as connection:
@@ -71,10 +86,10 @@ class People:
 
     # ── sessions ──
 
-    def begin(self, person: Person, now: datetime) -> str:
+    def begin(self, person: Person, now: datetime, id_token: str | None = None) -> str:
         """A new session's secret, for its cookie."""
         secret = secrets.token_urlsafe(32)
-        row = {"digest": _digest(secret), "account": person.name, "begun_at": now, "seen_at": now}
+        row = {"digest": _digest(secret), "account": person.name, "begun_at": now, "seen_at": now, "id_token": id_token}
         with self._database.writing() as connection:
             connection.execute(sa.insert(sessions).values(row))
         return secret
@@ -92,9 +107,11 @@ class People:
         with self._database.writing() as connection:
             connection.execute(sa.update(sessions).where(sessions.c.digest == _digest(secret)).values(seen_at=now))
 
-    def end(self, secret: str) -> None:
+    def end(self, secret: str) -> str | None:
+        """End a session; gives the ID token that it began with, where it began with the hospital's account."""
+        ended = sa.delete(sessions).where(sessions.c.digest == _digest(secret)).returning(sessions.c.id_token)
         with self._database.writing() as connection:
-            connection.execute(sa.delete(sessions).where(sessions.c.digest == _digest(secret)))
+            return connection.execute(ended).scalar()
 
     def end_old(self, now: datetime, life: SessionLife) -> None:
         """Delete what has ended by itself."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import asdict
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -79,19 +80,14 @@ class Receiving:
                 ordered = cases.c.accession_number == order.accession_number
                 connection.execute(sa.update(cases).where(ordered).values(priority=Priority.of(order)))
 
-    def add_dictation(self, dictation: Dictation) -> None:
-        """Record a phrase; a case of its study that is drafted, or just being drafted, is drafted anew around it."""
+    def add_dictation(self, dictation: Dictation, key: str | None = None) -> bool:
+        """Record a phrase; a case of its study that is drafted, or just being drafted, is drafted anew around it.
+
+        A `key` that has been used before brings no second phrase; whether it was recorded.
+        """
         with self._database.writing() as connection:
-            connection.execute(
-                sa.insert(dictations).values(
-                    accession_number=dictation.accession_number,
-                    study_uid=dictation.study_uid,
-                    section=dictation.section,
-                    text=dictation.text,
-                    source=dictation.source,
-                    said_at=dictation.said_at,
-                )
-            )
+            if not insert_or_ignore(connection, dictations, asdict(dictation) | {"key": key}):
+                return False
             drafted = sa.select(cases.c.id).where(
                 _concerns(dictation), cases.c.state.in_([CaseState.DRAFTED, CaseState.DELIVERED])
             )
@@ -101,6 +97,12 @@ class Receiving:
             waiting = sa.update(cases).where(_concerns(dictation), cases.c.state == CaseState.COMPLETE)
             fence = cases.c.fence + 1  # a draft in the making lacks the phrase and no longer counts
             connection.execute(waiting.values(fence=fence, **fresh))
+        return True
+
+    def has_dictation(self, key: str) -> bool:
+        """Whether a phrase was recorded under that key."""
+        with self._database.reading() as connection:
+            return connection.execute(sa.select(dictations.c.id).where(dictations.c.key == key)).first() is not None
 
 
 def _concerns(dictation: Dictation) -> sa.ColumnElement[bool]:

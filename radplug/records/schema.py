@@ -91,6 +91,7 @@ dictations = sa.Table(
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("said_at", UtcDateTime, nullable=False),
+    sa.Column("key", sa.String(64), unique=True),  # as in edits
 )
 
 orders = sa.Table(
@@ -187,6 +188,16 @@ readers = sa.Table(  # who has a case open
     sa.Column("seen_at", UtcDateTime, nullable=False),
 )
 
+templates = sa.Table(  # as they were saved in the page; the newest version of a name counts
+    "templates",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("text", sa.Text),  # TOML; null: taken out of use, the file of that name counts again
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+)
+
 destinations = sa.Table(
     "destinations",
     metadata,
@@ -223,6 +234,7 @@ accounts = sa.Table(
     sa.Column("role", sa.String(16), nullable=False),
     sa.Column("password", sa.Text, nullable=False),  # argon2id, with its parameters and salt; empty: nobody's
     sa.Column("made_at", UtcDateTime, nullable=False),
+    sa.Column("subject", sa.Text),  # issuer and subject at the hospital's OpenID provider; null: an account of ours
 )
 
 sessions = sa.Table(
@@ -232,6 +244,7 @@ sessions = sa.Table(
     sa.Column("account", sa.String(64), sa.ForeignKey("accounts.name"), nullable=False, index=True),
     sa.Column("begun_at", UtcDateTime, nullable=False),
     sa.Column("seen_at", UtcDateTime, nullable=False),
+    sa.Column("id_token", sa.Text),  # the OpenID provider's, which wants it back at signing out; it lets nobody in
 )
 
 links = sa.Table(
@@ -240,4 +253,16 @@ links = sa.Table(
     sa.Column("digest", sa.String(64), primary_key=True),  # sha256 of a link that signs in once
     sa.Column("account", sa.String(64), sa.ForeignKey("accounts.name"), nullable=False),
     sa.Column("until", UtcDateTime, nullable=False),
+)
+
+tokens = sa.Table(
+    "tokens",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("digest", sa.String(64), nullable=False, unique=True),  # sha256 of the token, which is kept nowhere
+    sa.Column("scopes", sa.JSON, nullable=False),  # people.SCOPES
+    sa.Column("made_at", UtcDateTime, nullable=False),
+    sa.Column("until", UtcDateTime, nullable=False),
+    sa.Column("used_at", UtcDateTime),  # to a minute
+    sa.Column("revoked_at", UtcDateTime),
 )

@@ -22,6 +22,7 @@ from radplug.domain import (
     Draft,
     KeyImage,
     Priority,
+    SeveralCases,
     UnknownCase,
 )
 from radplug.records.database import Database
@@ -57,14 +58,16 @@ class Viewing:
         return case_of(row)
 
     def case_id(self, id_or_accession: str) -> str:
-        """Of a case by its id, or the only one with that accession number. Raises UnknownCase."""
+        """Of a case by its id, or the only one with that accession number. Raises UnknownCase, SeveralCases."""
         named = (cases.c.id == id_or_accession) | (cases.c.accession_number == id_or_accession)
         with self._database.reading() as connection:
             found = [str(case_id) for case_id in connection.scalars(sa.select(cases.c.id).where(named))]
         if id_or_accession in found:
             return id_or_accession
-        if len(found) != 1:
-            raise UnknownCase(f"{len(found)} cases have this accession number, wanted is one; name the case by its id")
+        if len(found) > 1:
+            raise SeveralCases(f"{len(found)} cases have this accession number; name the case by its id")
+        if not found:
+            raise UnknownCase("no case has this id or accession number; `radplug cases` lists them")
         return found[0]
 
     def case_of_study(self, study_uid: str) -> Case | None:

@@ -16,6 +16,7 @@ from radplug.records.schema import audit, cases, deliveries, drafts
 from radplug.records.viewing import case_of
 
 PAGE = 50  # cases
+LOOKS = ("viewed", "images viewed")  # events after which nothing is otherwise than before
 DEEPEST = 10_000  # pages; who looks further searches instead
 
 
@@ -75,7 +76,8 @@ class Worklist:
 
     def moment(self) -> Moment:
         with self._database.reading() as connection:
-            event = connection.scalar(sa.select(sa.func.max(audit.c.id))) or 0
+            latest = sa.select(audit.c.id).where(audit.c.event.not_in(LOOKS)).order_by(audit.c.id.desc()).limit(1)
+            event = connection.scalar(latest) or 0
             return Moment(event, connection.scalar(sa.select(sa.func.max(cases.c.last_received_at))))
 
     def page(self, wanted: Wanted, *, patients: bool) -> Page:

@@ -1,7 +1,18 @@
-"""The report templates that come along, and the site's own: TOML files, documented in docs/templates.md."""
+"""The report templates that come along, and the site's own: TOML, documented in docs/templates.md."""
 
-from radplug.templates.choosing import choose
-from radplug.templates.files import TemplateFile, read_all
-from radplug.templates.reading import BadTemplate, read
+from radplug.templates.choosing import choose, purpose
+from radplug.templates.files import TemplateFile, read, read_all
+from radplug.templates.reading import BadTemplate, BadText
+from radplug.templates.saved import InUse, in_use
 
-__all__ = ["BadTemplate", "TemplateFile", "choose", "read", "read_all"]
+__all__ = [
+    "BadTemplate",
+    "BadText",
+    "InUse",
+    "TemplateFile",
+    "choose",
+    "in_use",
+    "purpose",
+    "read",
+    "read_all",
+]

@@ -1,4 +1,4 @@
-"""Which template a study is drafted on."""
+"""Which template a study is drafted on, and in words, which studies a template is for."""
 
 from __future__ import annotations
 
@@ -29,6 +29,15 @@ def choose(
                 return template
     fitting = [template for template in templates if _fits(template, modality, body_part)]
     return max(fitting, key=lambda t: (bool(t.modalities), bool(t.body_parts)), default=None)
+
+
+def purpose(template: Template) -> list[str]:
+    """What a template is chosen for, for people: procedures by their codes, then modality and body part."""
+    told = [" ".join(code[::-1]).strip() for code in sorted(template.procedures)]
+    if template.modalities or template.body_parts:
+        modality = ", ".join(sorted(template.modalities)) or "any modality"
+        told.append(f"{modality} of {', '.join(sorted(template.body_parts)) or 'any body part'}")
+    return told or ["what no other is for"]
 
 
 def _fits(template: Template, modality: str, body_part: str) -> bool:

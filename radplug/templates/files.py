@@ -1,4 +1,4 @@
-"""All templates of an installation: the site's, then ours."""
+"""The templates that are files: the site's, then ours."""
 
 from __future__ import annotations
 
@@ -7,21 +7,38 @@ from pathlib import Path
 
 from model_runtime.canvas import Template
 from radplug.templates.lines import line_of
-from radplug.templates.reading import BadTemplate, read
+from radplug.templates.reading import BadTemplate, BadText, Mistake, parse
 
 OURS = Path(__file__).parent
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateFile:
-    """A template and where it was read from."""
+    """A template, its text, and the file that it was read from."""
 
     path: Path
+    text: str
     template: Template
 
     @property
     def ours(self) -> bool:
         return self.path.parent == OURS
+
+    @property
+    def where(self) -> str:
+        return str(self.path)
+
+
+def read(file: Path) -> TemplateFile:
+    """Raises BadTemplate, which names all that is wrong with the file at once."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadTemplate(f"{file}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        line = 1 + error.object.count(b"\n", 0, error.start)
+        raise BadText(str(file), [Mistake(line, "holds a byte that is not UTF-8; save the file as UTF-8")]) from None
+    return TemplateFile(file, text, parse(text, str(file)))
 
 
 def read_all(site: Path | None) -> tuple[TemplateFile, ...]:
@@ -36,13 +53,13 @@ def read_all(site: Path | None) -> tuple[TemplateFile, ...]:
     faults: list[str] = []
     for path in [*(sorted(site.glob("*.toml")) if site else ()), *sorted(OURS.glob("*.toml"))]:
         try:
-            one = TemplateFile(path, read(path))
+            one = read(path)
         except BadTemplate as error:
             faults.append(str(error))
             continue
         first = found.setdefault(one.template.name, one)
         if first.ours == one.ours and first is not one:
-            line = line_of(path.read_text(encoding="utf-8"), ("name",))
+            line = line_of(one.text, ("name",))
             faults.append(f"{path}, line {line}: name: {first.path} has it already; give each template its own")
     if faults:
         raise BadTemplate("\n".join(faults))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 
@@ -16,10 +16,19 @@ def line_of(text: str, path: Sequence[str | int]) -> int:
 
     `text` is valid TOML. A statement of several lines is known by its first.
     """
-    for line, table in _statements(text):
-        if _holds(table, path):
-            return line
-    return line_of(text, path[:-1]) if path else 1
+    (line,) = lines_of(text, [path])
+    return line
+
+
+def lines_of(text: str, paths: Iterable[Sequence[str | int]]) -> list[int]:
+    """`line_of` for each of the paths; the text is cut into statements once."""
+    statements = list(_statements(text))
+
+    def line_of(path: Sequence[str | int]) -> int:
+        found = next((line for line, table in statements if _holds(table, path)), None)
+        return found or (line_of(path[:-1]) if path else 1)
+
+    return [line_of(path) for path in paths]
 
 
 def line_of_error(text: str, error: tomllib.TOMLDecodeError) -> int:
@@ -38,11 +47,11 @@ def _statements(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _ends(text: str) -> Iterator[int]:
-    """Offsets behind the line ends at which a statement, a comment or an empty line is over."""
-    for end in (*(match.end() for match in re.finditer("\n", text)), len(text)):
+    """Offsets at which a statement is over, with the comments and empty lines that follow it."""
+    for end in (*(match.end() for match in re.finditer(r"\n(?=[ \t]*[^\s#])", text)), len(text)):
         try:
             tomllib.loads(text[:end])
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):
             continue
         yield end
 

@@ -1,26 +1,40 @@
-"""A template file → a Template, or what is wrong with it: file, line and reason."""
+"""A template's text → a Template, or all that is wrong with it: line and reason."""
 
 from __future__ import annotations
 
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from model_runtime.canvas import SMALLEST_GAP, Code, Section, Template
-from radplug.templates.lines import line_of, line_of_error
+from radplug.templates.lines import line_of_error, lines_of
 
 CANVAS = 256  # tokens that the models draft at a time: a section is drafted whole
 
 Fault = tuple[Sequence[str | int], str]  # path of a key, and what is wrong with it
 
 
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    line: int  # counted from 1
+    reason: str
+
+
 class BadTemplate(Exception):
-    """Template files cannot be used; the text names, a line each, the file, the line in it and the reason."""
+    """Templates cannot be used; the text names, a line each, where they stand, the line there and the reason."""
+
+
+class BadText(BadTemplate):
+    """One template's text cannot be used: every mistake in it, in the order of its lines."""
+
+    def __init__(self, where: str, mistakes: Sequence[Mistake]) -> None:
+        super().__init__("\n".join(f"{where}, line {mistake.line}: {mistake.reason}" for mistake in mistakes))
+        self.mistakes = mistakes
 
 
 def _wrong(reason: str) -> PydanticCustomError:
@@ -105,7 +119,7 @@ class _Section(_Strict):
 
 
 class _Template(_Strict):
-    name: Annotated[str, _like(r"[a-z0-9][a-z0-9-]*", "must be small letters, digits and -")]
+    name: Annotated[str, _like(r"[a-z0-9][a-z0-9-]{0,63}", "must be small letters, digits and -, 64 at most")]
     title: _Code
     procedures: list[_Procedure] = []
     modalities: list[CodeString] = []
@@ -113,17 +127,22 @@ class _Template(_Strict):
     section: list[_Section] = Field(min_length=1)
 
 
-def read(file: Path) -> Template:
-    """Raises BadTemplate, which names all that is wrong with the file at once."""
-    text = _text(file)
+def parse(text: str, where: str) -> Template:
+    """The template that a TOML text is; `where` it stands, for people.
+
+    Raises:
+        BadText: it is none; all that is wrong with it is named at once.
+    """
     try:
         raw = _Template.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise BadTemplate(f"{file}, line {line_of_error(text, error)}: {error}") from None
+        raise BadText(where, [Mistake(line_of_error(text, error), str(error))]) from None
     except ValidationError as error:
-        raise _bad(file, text, map(_fault, error.errors(include_url=False))) from None
+        raise bad(where, text, map(_fault, error.errors(include_url=False))) from None
+    except (ValueError, RecursionError):  # tomllib lets Python's own limits through
+        raise BadText(where, [Mistake(1, "holds a number or a nesting beyond all measure")]) from None
     if twice := list(_said_twice(raw)):
-        raise _bad(file, text, twice)
+        raise bad(where, text, twice)
     return Template(
         name=raw.name,
         title=Code(**raw.title.model_dump()),
@@ -132,16 +151,6 @@ def read(file: Path) -> Template:
         body_parts=frozenset(raw.body_parts),
         procedures=frozenset((procedure.value, procedure.scheme) for procedure in raw.procedures),
     )
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise BadTemplate(f"{file}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        line = 1 + error.object.count(b"\n", 0, error.start)
-        raise BadTemplate(f"{file}, line {line}: holds a byte that is not UTF-8; save the file as UTF-8") from None
 
 
 def _fault(error: ErrorDetails) -> Fault:
@@ -159,9 +168,11 @@ def _said_twice(raw: _Template) -> Iterator[Fault]:
             seen.add(value)
 
 
-def _bad(file: Path, text: str, faults: Iterable[Fault]) -> BadTemplate:
-    found = sorted((line_of(text, path), _words(path), reason) for path, reason in faults)
-    return BadTemplate("\n".join(f"{file}, line {line}: {key}: {reason}" for line, key, reason in found))
+def bad(where: str, text: str, faults: Iterable[Fault]) -> BadText:
+    """What is wrong with keys of a text that is TOML."""
+    paths, reasons = zip(*faults, strict=True)
+    found = sorted(zip(lines_of(text, paths), map(_words, paths), reasons, strict=True))
+    return BadText(where, [Mistake(line, f"{key}: {reason}") for line, key, reason in found])
 
 
 def _words(path: Sequence[str | int]) -> str:

@@ -7,27 +7,30 @@ import json
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
-from fastapi import APIRouter, Depends, Header, Path, Request
+from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from radplug.clock import BellBroken
-from radplug.desk import BadEdit, Desk, Edit, Phrase, StaleEdit, moved, names, pinned, spans_of, unpinned
+from radplug.desk import BadEdit, Desk, Edit, Phrase, StaleEdit, moved, names, pinned, unpinned
+from radplug.domain import Dictation
 from radplug.people import Right
+from radplug.web.answers import BIGGEST, PRINTED, REFUSALS, WHO, CasePath, DeskAnswer, Kept, Number, desk_answer
 from radplug.web.changes import OVER, STILL_THERE, STILL_THERE_EVERY
+from radplug.web.dictated import case_to_be, keep, sent_once
 from radplug.web.who import Acting, LookingOn, Site, needs, still_in
-from radplug.web.words import sureness
 from radplug.wiring import House
 
 LOOK_EVERY, IDLE = 0.04, 0.25  # seconds between two looks at a case: while its gaps are drafted, and else
 OTHERS_EVERY = 2.0  # seconds between two looks at who else has the case open
 
-router = APIRouter(prefix="/api/v1/cases/{case}", tags=["cases"])
-steers = Depends(needs(Right.STEER))
-CasePath = Annotated[str, Path(min_length=1, max_length=64, description="A case's id, or its accession number")]
-Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=64)]
+router = APIRouter(prefix="/api/v1/cases/{case}", tags=["editing"], responses=REFUSALS, dependencies=WHO)
+steers = Depends(needs(Right.STEER, Right.REPORTS))
+Key = Annotated[
+    str | None, Header(alias="Idempotency-Key", max_length=64, description="The same request sent again does nothing")
+]
 
 
 class Bell(Protocol):
@@ -40,22 +43,24 @@ class Bell(Protocol):
 class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    on: int | None = Field(None, description="The edit that this one is made on; left out: whatever is shown")
+    on: int | None = Field(
+        None, ge=0, le=BIGGEST, description="The edit that this one is made on; left out: whatever is shown"
+    )
 
 
 class NewAnchor(Body):
     text: str = Field(min_length=1, max_length=10_000, description="Stands in the report byte for byte")
-    section: str = Field("", max_length=64, description="Empty: the model chooses it")
+    section: str = Field("", max_length=64, pattern=PRINTED, description="Empty: the model chooses it")
     after: str | None = Field(
-        None, description="The phrase that it follows; empty: the first place; left out: the last"
+        None, max_length=64, description="The phrase that it follows; empty: the first place; left out: the last"
     )
     accepted: bool = Field(False, description="The model's own words, which are to stay")
-    source: str = Field("typed", max_length=32)
+    source: str = Field("typed", max_length=32, pattern=PRINTED, description="Typed, dictated, or a system's name")
 
 
 class NewPlace(Body):
-    section: str = Field(max_length=64)
-    after: str | None = None
+    section: str = Field(max_length=64, pattern=PRINTED)
+    after: str | None = Field(None, max_length=64)
 
 
 class Sentence(Body):
@@ -70,33 +75,68 @@ def found(case: CasePath, house: Site) -> str:
 CaseId = Annotated[str, Depends(found)]
 
 
-@router.get("/desk", dependencies=[Depends(needs(Right.REPORTS))])
-def desk(case: CaseId, house: Site, person: LookingOn) -> dict[str, Any]:
+def noted(case: CaseId, house: Site, person: LookingOn) -> None:
+    """A token opens no page, so that its reading is noted here."""
+    if person.is_token:
+        house.audit_by(person.name).note("viewed", case)
+
+
+reads = [Depends(needs(Right.REPORTS)), Depends(noted)]
+
+
+@router.get("/desk", dependencies=reads)
+def desk(case: CaseId, house: Site, person: LookingOn) -> DeskAnswer:
     """The report as it is now, edited or not."""
-    return told(house.desks.of(case, house.now()))
+    return desk_answer(house.desks.of(case, house.now()))
 
 
-@router.post("/anchors", dependencies=[steers])
+@router.post(
+    "/anchors",
+    dependencies=[Depends(needs(Right.STEER))],
+    responses={202: {"model": Kept, "description": "Kept, and stands in the draft as soon as there is one"}},
+)
 def pin(
-    case: CaseId, body: NewAnchor, request: Request, house: Site, person: Acting, key: Key = None
-) -> dict[str, Any]:
-    """Pin a phrase; the gaps around it are drafted anew."""
-    desk = on_desk(house, case, body)
-    phrase = Phrase(secrets.token_hex(4), body.section, body.text, body.source, body.accepted)
-    phrases = pinned(desk.edit.phrases, phrase, body.after, names(desk.shown.sections))
-    return _edited(request, house, desk, person.name, "kept" if body.accepted else "pinned", phrases, key=key)
+    case: CasePath,
+    body: NewAnchor,
+    request: Request,
+    response: Response,
+    house: Site,
+    person: Acting,
+    key: Key = None,
+) -> DeskAnswer | Kept:
+    """Pin a phrase; the gaps around it are drafted anew. One that comes before its study, or its draft, is kept."""
+    once = sent_once(key, person, case, body.model_dump_json())
+    known = case_to_be(house, case)
+    if known is None or not known.version:
+        if body.on is not None or body.after or body.accepted:
+            raise BadEdit("there is no draft yet; leave out on, after and accepted")
+        study = {"study_uid": known.study_uid} if known else {"accession_number": case}
+        said = Dictation(body.section.strip().upper(), body.text, body.source, house.now(), **study)
+        response.status_code = 202
+        return keep(house, known, said, person, once)
+    desk = on_desk(house, known.id, body)
+    if once and house.receiving.has_dictation(once):  # sent again since the study has come
+        told = desk_answer(desk)
+    else:
+        phrase = Phrase(secrets.token_hex(4), body.section, body.text, body.source, body.accepted)
+        phrases = pinned(desk.edit.phrases, phrase, body.after, names(desk.shown.sections))
+        what = "kept" if body.accepted else "pinned"
+        told = _edited(request, house, desk, person.name, what, phrases, key=once)
+    return told if person.may(Right.REPORTS) else told.without_text()
 
 
 @router.delete("/anchors/{phrase}", dependencies=[steers])
 def unpin(
-    case: CaseId, phrase: str, request: Request, house: Site, person: Acting, on: int | None = None
-) -> dict[str, Any]:
+    case: CaseId, phrase: str, request: Request, house: Site, person: Acting, on: Number | None = None
+) -> DeskAnswer:
+    """Take a phrase out; the gaps are drafted anew."""
     desk = on_desk(house, case, Body(on=on))
     return _edited(request, house, desk, person.name, "unpinned", unpinned(desk.edit.phrases, phrase))
 
 
 @router.post("/anchors/{phrase}/move", dependencies=[steers])
-def move(case: CaseId, phrase: str, body: NewPlace, request: Request, house: Site, person: Acting) -> dict[str, Any]:
+def move(case: CaseId, phrase: str, body: NewPlace, request: Request, house: Site, person: Acting) -> DeskAnswer:
+    """Put a phrase into another place, or another section."""
     desk = on_desk(house, case, body)
     sections = names(desk.shown.sections)
     phrases = moved(desk.edit.phrases, phrase, body.section, body.after, sections)
@@ -104,25 +144,32 @@ def move(case: CaseId, phrase: str, body: NewPlace, request: Request, house: Sit
 
 
 @router.post("/struck", dependencies=[steers])
-def strike(case: CaseId, body: Sentence, request: Request, house: Site, person: Acting) -> dict[str, Any]:
+def strike(case: CaseId, body: Sentence, request: Request, house: Site, person: Acting) -> DeskAnswer:
     """Strike a sentence of the model's; it does not come back."""
     desk = on_desk(house, case, body)
     return _edited(request, house, desk, person.name, "struck", desk.edit.phrases, struck=body.text.strip())
 
 
 @router.post("/undo", dependencies=[steers])
-def undo(case: CaseId, body: Body, request: Request, house: Site, person: Acting) -> dict[str, Any]:
+def undo(case: CaseId, body: Body, request: Request, house: Site, person: Acting) -> DeskAnswer:
+    """Go back to the edit before."""
     desk = on_desk(house, case, body)
     return _gone(request, house, desk, desk.undo, person.name, "undone")
 
 
 @router.post("/redo", dependencies=[steers])
-def redo(case: CaseId, body: Body, request: Request, house: Site, person: Acting) -> dict[str, Any]:
+def redo(case: CaseId, body: Body, request: Request, house: Site, person: Acting) -> DeskAnswer:
+    """Go forward again."""
     desk = on_desk(house, case, body)
     return _gone(request, house, desk, desk.redo, person.name, "redone")
 
 
-@router.get("/events", dependencies=[Depends(needs(Right.REPORTS))])
+@router.get(
+    "/events",
+    dependencies=reads,
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+)
 async def events(case: CaseId, request: Request, house: Site, person: LookingOn) -> StreamingResponse:
     """Server-sent events: `frame` for how far the gaps are, `desk` when another state is shown or has got its text.
 
@@ -180,62 +227,28 @@ def _edited(
     *,
     struck: str | None = None,
     key: str | None = None,
-) -> dict[str, Any]:
+) -> DeskAnswer:
     sentences = (*desk.edit.struck, struck) if struck else desk.edit.struck
     now = house.now()
     made = house.desks.add(desk.edit, phrases, sentences, by=by, what=what, now=now, key=key)
-    return noted(request, house, made, by, what)
+    return done(request, house, made, by, what)
 
 
-def _gone(request: Request, house: House, desk: Desk, to: int | None, by: str, what: str) -> dict[str, Any]:
+def _gone(request: Request, house: House, desk: Desk, to: int | None, by: str, what: str) -> DeskAnswer:
     if to is None:
         raise BadEdit("there is nothing to be " + what)
-    return noted(request, house, house.desks.go(desk.edit, to, house.now()), by, what)
+    return done(request, house, house.desks.go(desk.edit, to, house.now()), by, what)
 
 
-def noted(request: Request, house: House, desk: Desk, by: str, what: str) -> dict[str, Any]:
+def done(request: Request, house: House, desk: Desk, by: str, what: str) -> DeskAnswer:
     """The answer to an edit, which stands in the audit, and whose worker is woken."""
     house.audit_by(by).note(what, desk.edit.case_id, edit=desk.edit.number)
     bell: Bell | None = request.app.state.bell
     if bell and _waits(desk.edit):
         with suppress(BellBroken):  # the clock rings for it
             bell.redraft(desk.edit.case_id)
-    return told(desk)
+    return desk_answer(desk)
 
 
 def _waits(edit: Edit) -> bool:
     return edit.text is None and not edit.refused
-
-
-def told(desk: Desk) -> dict[str, Any]:
-    edit, text = desk.edit, desk.shown
-    return {
-        "edit": edit.number,
-        "version": edit.version,
-        "drafting": _waits(edit),
-        "refused": edit.refused,
-        "undo": desk.undo is not None,
-        "redo": desk.redo is not None,
-        "ending": desk.ending,
-        "offer": desk.offer,
-        "phrases": [{"id": p.id, "section": p.section, "text": p.text, "accepted": p.accepted} for p in edit.phrases],
-        "struck": list(edit.struck),
-        "sections": [
-            {
-                "name": section.name,
-                "heading": section.heading,
-                "spans": [
-                    {
-                        "text": span.text,
-                        "by": span.kind,
-                        "confidence": span.confidence,
-                        "sure": sureness(span.confidence),
-                        "phrase": phrase,
-                    }
-                    for span, phrase in spans_of(section, edit.phrases)
-                ],
-            }
-            for section in text.sections
-        ],
-        "conflicts": [{"phrase": c.phrase, "probability": c.probability} for c in text.anchor_conflicts],
-    }

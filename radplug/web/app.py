@@ -8,18 +8,38 @@ from pathlib import Path
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from radplug import __version__
 from radplug.desk import BadEdit, StaleEdit
-from radplug.domain import NotDraftable, UnknownCase
-from radplug.web import api, case, changes, dead_letters, endings, images, sign_in, versions, worklist
+from radplug.domain import NotDraftable, SeveralCases, UnknownCase
+from radplug.records.templates import StaleTemplate
+from radplug.templates import BadTemplate
+from radplug.web import (
+    api,
+    api_cases,
+    api_page,
+    case,
+    changes,
+    dead_letters,
+    endings,
+    images,
+    insight,
+    openid,
+    sign_in,
+    templates,
+    templates_api,
+    versions,
+    worklist,
+)
 from radplug.web.api import Bell
 from radplug.web.changes import Watch
+from radplug.web.provider import Provider
 from radplug.web.shield import Shield
-from radplug.web.sign_in import Tries
+from radplug.web.tries import Tries
 from radplug.web.who import SignInNeeded
 from radplug.web.words import pages
 from radplug.wiring import House
@@ -36,11 +56,21 @@ def create(house: House, bell: Bell | None = None) -> FastAPI:
         async with app.state.watch.going():
             yield
 
-    app = FastAPI(title="radplug", version=__version__, openapi_url=None, lifespan=lifespan)
+    app = FastAPI(
+        title="radplug",
+        version=__version__,
+        openapi_url=api_page.ADDRESS,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
     app.state.house, app.state.bell, app.state.tries = house, bell, Tries()
-    app.add_middleware(Shield, https=house.settings.web.https, microphone=house.settings.web.speech)
+    settings = house.settings.web
+    app.state.provider = Provider(settings.openid) if settings.openid else None
+    app.add_middleware(Shield, https=settings.https, microphone=settings.speech)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    for room in (sign_in, worklist, case, versions, images, dead_letters, changes, api, endings):
+    pages_of = (sign_in, openid, worklist, case, versions, insight, templates, images, dead_letters, changes, api_page)
+    for room in (*pages_of, api_cases, api, endings, templates_api):
         app.include_router(room.router)
     app.include_router(versions.api)
     app.add_exception_handler(SignInNeeded, _to_sign_in)
@@ -48,13 +78,17 @@ def create(house: House, bell: Bell | None = None) -> FastAPI:
     app.add_exception_handler(BadEdit, _refused)
     app.add_exception_handler(NotDraftable, _refused)
     app.add_exception_handler(StaleEdit, _refused)
+    app.add_exception_handler(SeveralCases, _refused)
+    app.add_exception_handler(RequestValidationError, _not_understood)
+    app.add_exception_handler(StaleTemplate, _refused)
+    app.add_exception_handler(BadTemplate, _bad_template)
     app.add_exception_handler(HTTPException, _in_words)
     return app
 
 
 def _to_sign_in(request: Request, _: Exception) -> Response:
     if not _is_page(request):
-        return JSONResponse({"detail": "sign in first"}, 401)
+        return JSONResponse({"detail": "sign in first"}, 401, {"WWW-Authenticate": "Bearer"})
     to = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return RedirectResponse(f"/sign-in?to={quote(to)}", 303)
 
@@ -64,17 +98,31 @@ def _no_such_case(request: Request, _: Exception) -> Response:
 
 
 def _refused(_: Request, error: Exception) -> Response:
-    return JSONResponse({"detail": str(error)}, 409 if isinstance(error, StaleEdit) else 422)
+    return JSONResponse({"detail": str(error)}, 422 if isinstance(error, BadEdit) else 409)
+
+
+def _not_understood(request: Request, error: Exception) -> Response:
+    """What is wrong and where, without what was given: that may be a patient's, or no text at all."""
+    assert isinstance(error, RequestValidationError)
+    faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+    detail = "; ".join(faults).encode("utf-8", "backslashreplace").decode()
+    return _in_words(request, HTTPException(422, detail))
+
+
+def _bad_template(request: Request, error: Exception) -> Response:
+    return _in_words(request, HTTPException(422, str(error)))
 
 
 def _in_words(request: Request, error: Exception) -> Response:
-    status, detail = (error.status_code, error.detail) if isinstance(error, HTTPException) else (500, "")
+    assert isinstance(error, HTTPException)
+    status, detail, headers = error.status_code, error.detail, error.headers
     if not _is_page(request):
-        return JSONResponse({"detail": detail}, status)
+        return JSONResponse({"detail": detail}, status, headers)
     context = {"status": status, "detail": detail}
-    return pages.TemplateResponse(request, "error.html", context, status_code=status)
+    return pages.TemplateResponse(request, "error.html", context, status_code=status, headers=headers)
 
 
 def _is_page(request: Request) -> bool:
     """Whether a person waits for a page, and not a page's own script for a part of it."""
-    return request.method == "GET" and "text/html" in request.headers.get("accept", "")
+    for_people = not request.url.path.startswith("/api/")
+    return for_people and request.method == "GET" and "text/html" in request.headers.get("accept", "")

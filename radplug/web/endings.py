@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse
 
 from radplug import pipeline
 from radplug.clock import BellBroken
 from radplug.desk import Desk, Ending, Flaw
-from radplug.people import Right
-from radplug.web.api import Bell, Body, CaseId, noted, on_desk, steers
-from radplug.web.who import Acting, Site, needs
+from radplug.web.answers import REFUSALS, WHO, DeskAnswer
+from radplug.web.api import Bell, Body, CaseId, done, on_desk, reads, steers
+from radplug.web.who import Acting, Site
 
-router = APIRouter(prefix="/api/v1/cases/{case}", tags=["cases"])
+router = APIRouter(prefix="/api/v1/cases/{case}", tags=["ending"], responses=REFUSALS, dependencies=WHO)
 NOT_REVIEWED = "AI draft, not reviewed"
 ACCEPTED = "AI draft, accepted as a draft, not verified"
 
@@ -25,28 +24,28 @@ class Discard(Body):
 
 
 @router.post("/accept", dependencies=[steers])
-def accept(case: CaseId, body: Body, request: Request, house: Site, person: Acting) -> dict[str, Any]:
+def accept(case: CaseId, body: Body, request: Request, house: Site, person: Acting) -> DeskAnswer:
     """Let the text stand: it goes to every destination as a draft still, unverified, with who has accepted it."""
     desk = pipeline.accept(house, on_desk(house, case, body), person.name)
     bell: Bell | None = request.app.state.bell
     if bell:
         with suppress(BellBroken):  # the clock rings for it
             bell.deliver(case)
-    return noted(request, house, desk, person.name, "accepted the draft")
+    return done(request, house, desk, person.name, "accepted the draft")
 
 
 @router.post("/discard", dependencies=[steers])
-def discard(case: CaseId, body: Discard, request: Request, house: Site, person: Acting) -> dict[str, Any]:
+def discard(case: CaseId, body: Discard, request: Request, house: Site, person: Acting) -> DeskAnswer:
     """Throw the draft away. What has been sent stays where it is, as an unreviewed draft."""
     desk = house.desks.discard(on_desk(house, case, body), body.reason, by=person.name, now=house.now())
-    return noted(request, house, desk, person.name, "discarded the draft")
+    return done(request, house, desk, person.name, "discarded the draft")
 
 
 @router.post("/take", dependencies=[steers])
-def take(case: CaseId, body: Body, request: Request, house: Site, person: Acting) -> dict[str, Any]:
+def take(case: CaseId, body: Body, request: Request, house: Site, person: Acting) -> DeskAnswer:
     """Go on with the draft that late images have brought; what was pinned and struck before holds there too."""
     desk = house.desks.take(on_desk(house, case, body), by=person.name, now=house.now())
-    return noted(request, house, desk, person.name, "took the later draft")
+    return done(request, house, desk, person.name, "took the later draft")
 
 
 @router.post("/return", dependencies=[steers], status_code=204)
@@ -56,7 +55,7 @@ def leave(case: CaseId, house: Site, person: Acting) -> None:
     house.audit_by(person.name).note("returned", case)
 
 
-@router.get("/text", dependencies=[Depends(needs(Right.REPORTS))])
+@router.get("/text", dependencies=reads, response_class=PlainTextResponse)
 def text(case: CaseId, house: Site, person: Acting) -> PlainTextResponse:
     """The report as plain text, under a line that says what it is."""
     desk = house.desks.of(case, house.now())

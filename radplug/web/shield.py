@@ -8,6 +8,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from radplug.web.bearer import bearer
+
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 HEADERS = {
     "Content-Security-Policy": (
@@ -39,12 +41,14 @@ class Shield:
 
         async def shielded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
+                given = MutableHeaders(scope=message)
                 for name, value in self._headers.items():
-                    headers.setdefault(name, value)
+                    given.setdefault(name, value)
             await send(message)
 
-        if scope["method"] not in SAFE_METHODS and not _from_our_own_page(Headers(scope=scope)):
+        headers = Headers(scope=scope)
+        by_cookie = scope["method"] not in SAFE_METHODS and bearer(headers) is None
+        if by_cookie and not _from_our_own_page(headers):
             refused = PlainTextResponse("this request comes from another site and is refused", status_code=403)
             await refused(scope, receive, shielded)
             return

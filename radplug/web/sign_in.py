@@ -1,48 +1,27 @@
-"""Signing in and out: a name with its password, or a link that does so once."""
+"""Signing in and out: a name with its password, or a link that does so once; `openid.py` is the other way in."""
 
 from __future__ import annotations
 
-import time
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from radplug.web.provider import Provider
+from radplug.web.provider_answers import BadAnswer, ProviderAway
+from radplug.web.tries import Tries
 from radplug.web.who import COOKIE, Site, let_in
 from radplug.web.words import pages
+from radplug.wiring import House
 
-FREE_TRIES, PAUSE, LONGEST_PAUSE = 5, 1.0, 300.0  # failures before a pause, which doubles with each more; seconds
-MOST_NAMES = 10_000
-
+log = structlog.get_logger(__name__)
 router = APIRouter(include_in_schema=False)
-
-
-class Tries:
-    """Failed attempts by name and by address; who has failed often waits."""
-
-    def __init__(self) -> None:
-        self._failed: dict[str, tuple[int, float]] = {}  # how often, and until when it waits
-
-    def wait(self, *keys: str) -> float:
-        """Seconds until the next attempt counts; 0 for at once."""
-        return max(self._failed.get(key, (0, 0.0))[1] - time.monotonic() for key in keys)
-
-    def failed(self, *keys: str) -> None:
-        for key in keys:
-            times = self._failed.pop(key, (0, 0.0))[0] + 1
-            pause = min(PAUSE * 2.0 ** (times - FREE_TRIES), LONGEST_PAUSE) if times >= FREE_TRIES else 0.0
-            self._failed[key] = times, time.monotonic() + pause
-        while len(self._failed) > MOST_NAMES:
-            self._failed.pop(next(iter(self._failed)))
-
-    def forget(self, *keys: str) -> None:
-        for key in keys:
-            self._failed.pop(key, None)
 
 
 @router.get("/sign-in", response_class=HTMLResponse)
 def ask(request: Request, to: str = "/") -> Response:
-    return pages.TemplateResponse(request, "sign_in.html", {"to": _inside(to), "refused": ""})
+    return _page(request, to)
 
 
 @router.post("/sign-in", response_class=HTMLResponse)
@@ -53,17 +32,19 @@ def sign_in(
     password: Annotated[str, Form(max_length=1024)],
     to: Annotated[str, Form()] = "/",
 ) -> Response:
+    if not _local(house):
+        return refused(request, to, "accounts of radplug's own do not sign in here; take the hospital's", 403)
     tries: Tries = request.app.state.tries
     keys = (f"name {name}", f"address {request.client.host if request.client else ''}")
     if (seconds := tries.wait(*keys)) > 0:
-        return _refused(request, to, f"too many attempts; try again in {seconds:.0f} seconds", 429)
+        return refused(request, to, f"too many attempts; try again in {seconds:.0f} seconds", 429)
     person = house.people.known(name, password)
     if person is None:
         tries.failed(*keys)
         house.audit_by("unknown").note("sign-in refused")
-        return _refused(request, to, "the name or the password is wrong", 401)
+        return refused(request, to, "the name or the password is wrong", 401)
     tries.forget(keys[0])
-    response = RedirectResponse(_inside(to), 303)
+    response = RedirectResponse(inside(to), 303)
     let_in(response, house, person)
     return response
 
@@ -72,7 +53,7 @@ def sign_in(
 def by_link(secret: str, request: Request, house: Site) -> Response:
     person = house.people.redeem(secret, house.now())
     if person is None:
-        return _refused(request, "/", "this link has been used, or is too old; ask for another", 401)
+        return refused(request, "/", "this link has been used, or is too old; ask for another", 401)
     response = RedirectResponse("/", 303)
     let_in(response, house, person)
     return response
@@ -80,17 +61,51 @@ def by_link(secret: str, request: Request, house: Site) -> Response:
 
 @router.post("/sign-out")
 def sign_out(request: Request, house: Site) -> Response:
-    house.people.end(request.cookies.get(COOKIE, ""))
-    response = RedirectResponse("/sign-in", 303)
+    id_token = house.people.end(request.cookies.get(COOKIE, ""))
+    elsewhere = _elsewhere(request.app.state.provider, id_token)
+    if elsewhere:  # by a page: no redirect after a form may leave our own site (form-action)
+        headers = {"Refresh": f"0; url={elsewhere}"}
+        response: Response = pages.TemplateResponse(
+            request, "signed_out.html", {"elsewhere": elsewhere}, headers=headers
+        )
+    else:
+        response = RedirectResponse("/sign-in", 303)
     response.delete_cookie(COOKIE)
     return response
 
 
-def _refused(request: Request, to: str, why: str, status: int) -> Response:
-    context = {"to": _inside(to), "refused": why}
+def _elsewhere(provider: Provider | None, id_token: str | None) -> str | None:
+    """Where the session at the hospital's provider ends that this one began with."""
+    if provider is None or id_token is None:
+        return None
+    try:
+        return provider.sign_out_at(id_token)
+    except (ProviderAway, BadAnswer) as error:
+        log.warning("the hospital's sign-in is not told that somebody signed out", why=str(error))
+        return None
+
+
+def refused(request: Request, to: str, why: str, status: int) -> Response:
+    """The sign-in page again, with the reason."""
+    return _page(request, to, why, status)
+
+
+def _page(request: Request, to: str, why: str = "", status: int = 200) -> Response:
+    house: House = request.app.state.house
+    context = {
+        "to": inside(to),
+        "refused": why,
+        "hospital": house.settings.web.openid is not None,
+        "local": _local(house),
+    }
     return pages.TemplateResponse(request, "sign_in.html", context, status_code=status)
 
 
-def _inside(to: str) -> str:
+def _local(house: House) -> bool:
+    openid = house.settings.web.openid
+    return openid is None or openid.local
+
+
+def inside(to: str) -> str:
     """A place on our own site; never another site's."""
     return to if to.startswith("/") and not to.startswith(("//", "/\\")) else "/"

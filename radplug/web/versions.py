@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
 from fastapi.responses import HTMLResponse, Response
+from pydantic import BaseModel, Field
 
 from model_runtime.draft_text import SectionText
-from radplug.differences import difference
+from radplug.differences import Change, difference
 from radplug.people import Right
-from radplug.web.api import CaseId
+from radplug.web.answers import REFUSALS, WHO
+from radplug.web.api import CaseId, reads
 from radplug.web.who import Acting, Site, needs
 from radplug.web.words import pages
 from radplug.wiring import House
 
-api = APIRouter(prefix="/api/v1/cases/{case}", tags=["cases"], dependencies=[Depends(needs(Right.REPORTS))])
+api = APIRouter(prefix="/api/v1/cases/{case}", tags=["versions"], responses=REFUSALS, dependencies=[*WHO, *reads])
 router = APIRouter(include_in_schema=False, dependencies=[Depends(needs(Right.REPORTS))])
 StateId = Annotated[str, Query(pattern="^(draft|edit)-[0-9]{1,6}$", description="draft-2 or edit-5")]
 
@@ -32,6 +34,25 @@ class State:
     by: str
     at: datetime
     sections: Sequence[SectionText]
+
+
+class StateAnswer(BaseModel):
+    id: str = Field(description="draft-2 or edit-5")
+    what: str
+    by: str
+    at: datetime
+
+
+class PieceAnswer(BaseModel):
+    change: Change
+    text: str
+
+
+class DifferenceAnswer(BaseModel):
+    """A section: all pieces but the new ones are the old text, all but the gone ones the new."""
+
+    heading: str
+    pieces: list[PieceAnswer]
 
 
 def states(house: House, case_id: str) -> list[State]:
@@ -49,17 +70,19 @@ def states(house: House, case_id: str) -> list[State]:
 
 
 @api.get("/states")
-def listed(case: CaseId, house: Site) -> list[dict[str, Any]]:
+def listed(case: CaseId, house: Site) -> list[StateAnswer]:
     """Every draft and every edit, oldest first."""
-    return [{"id": s.id, "what": s.what, "by": s.by, "at": s.at} for s in states(house, case)]
+    return [StateAnswer(id=s.id, what=s.what, by=s.by, at=s.at) for s in states(house, case)]
 
 
 @api.get("/difference")
-def differing(case: CaseId, old: StateId, new: StateId, house: Site) -> list[dict[str, Any]]:
+def differing(case: CaseId, old: StateId, new: StateId, house: Site) -> list[DifferenceAnswer]:
     """What differs between two states, by section: words that are the same, gone or new."""
     found = states(house, case)
     return [
-        {"heading": section.heading, "pieces": [{"change": p.change, "text": p.text} for p in section.pieces]}
+        DifferenceAnswer(
+            heading=section.heading, pieces=[PieceAnswer(change=p.change, text=p.text) for p in section.pieces]
+        )
         for section in difference(_of(found, old).sections, _of(found, new).sections)
     ]
 

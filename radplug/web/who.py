@@ -1,4 +1,4 @@
-"""Who asks: the session behind a request's cookie, and what its person may do."""
+"""Who asks: the session behind a request's cookie, or the token that it carries, and what either may do."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from fastapi import Depends, HTTPException, Request
 from fastapi.responses import Response
 
 from radplug.people import Person, Right, SessionLife
+from radplug.web.bearer import bearer, wrong
 from radplug.wiring import House
 
 COOKIE = "radplug"
 
 
 class SignInNeeded(Exception):
-    """Nobody is signed in, or no longer."""
+    """Nobody is signed in, or no longer; or the token is wrong, or has ended."""
 
 
 def site(request: Request) -> House:
@@ -32,22 +33,31 @@ def life(house: House) -> SessionLife:
 
 
 def looking_on(request: Request, house: Site) -> Person:
-    """Who is signed in. It is no action of theirs: what a page fetches by itself keeps no session alive."""
-    person = house.people.whose(request.cookies.get(COOKIE, ""), house.now(), life(house))
+    """Who asks. It is no action of theirs: what a page fetches by itself keeps no session alive."""
+    person = _who(request, house)
     if person is None:
+        if bearer(request.headers) is not None:
+            wrong(request, house)
         raise SignInNeeded
     return person
 
 
 async def still_in(request: Request, house: House) -> bool:
-    """Whether the session goes on that a request began in, for answers that go on without end."""
-    secret = request.cookies.get(COOKIE, "")
-    return await asyncio.to_thread(house.people.whose, secret, house.now(), life(house)) is not None
+    """Whether the session or token still lives that a request began with, for answers that go on without end."""
+    return await asyncio.to_thread(_who, request, house) is not None
+
+
+def _who(request: Request, house: House) -> Person | None:
+    """A request with a token stands for the token alone, whatever its cookies."""
+    if (token := bearer(request.headers)) is not None:
+        return house.tokens.whose(token, house.now())
+    return house.people.whose(request.cookies.get(COOKIE, ""), house.now(), life(house))
 
 
 def acting(request: Request, house: Site, person: Annotated[Person, Depends(looking_on)]) -> Person:
-    """Who is signed in and has just done something."""
-    house.people.seen(request.cookies[COOKIE], house.now())
+    """Who asks, and has just done something."""
+    if not person.is_token:
+        house.people.seen(request.cookies[COOKIE], house.now())
     return person
 
 
@@ -55,24 +65,28 @@ LookingOn = Annotated[Person, Depends(looking_on)]
 Acting = Annotated[Person, Depends(acting)]
 
 
-def needs(right: Right) -> Callable[[Person], None]:
-    """A dependency that refuses whoever has not the right."""
+def needs(*rights: Right) -> Callable[[Person], None]:
+    """A dependency that refuses whoever lacks one of the rights."""
 
     def check(person: LookingOn) -> None:
-        if not person.may(right):
-            raise HTTPException(403, f"the role {person.role} may not {right}")
+        for right in rights:
+            if not person.may(right):
+                who = (
+                    f"a token without the scope {right.name.lower()}" if person.is_token else f"the role {person.role}"
+                )
+                raise HTTPException(403, f"{who} may not {right}")
 
     return check
 
 
-def let_in(response: Response, house: House, person: Person) -> None:
+def let_in(response: Response, house: House, person: Person, id_token: str | None = None, **detail: str) -> None:
     """Begin a session and give the browser its cookie."""
     now = house.now()
     house.people.end_old(now, life(house))
-    house.audit_by(person.name).note("signed in", role=person.role)
+    house.audit_by(person.name).note("signed in", role=str(person.role), **detail)
     response.set_cookie(
         COOKIE,
-        house.people.begin(person, now),
+        house.people.begin(person, now, id_token),
         max_age=int(life(house).at_most.total_seconds()),
         httponly=True,
         samesite="lax",

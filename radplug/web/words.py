@@ -7,6 +7,8 @@ from pathlib import Path
 
 from fastapi.templating import Jinja2Templates
 
+from radplug.people import Right
+
 
 def person_name(name: str) -> str:
     """A PN as people write it: family name, given names; each of its groups (PS3.5 6.2.1.2)."""
@@ -40,4 +42,5 @@ def sureness(confidence: float | None) -> str:
 
 
 pages = Jinja2Templates(Path(__file__).parent / "pages")
+pages.env.globals["Right"] = Right
 pages.env.filters.update(person_name=person_name, date=date, ago=ago, sureness=sureness)

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, Response
 from radplug.domain import CaseState, Priority
 from radplug.people import Person, Right
 from radplug.records.worklist import DEEPEST, Sort, Wanted
+from radplug.web.answers import PRINTED
 from radplug.web.who import Acting, LookingOn, Site, needs
 from radplug.web.words import pages
 from radplug.wiring import House
@@ -20,8 +21,8 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(needs(Right.CA
 
 def wanted(
     state: Annotated[list[CaseState] | None, Query()] = None,
-    modality: Annotated[str, Query(max_length=16)] = "",
-    q: Annotated[str, Query(max_length=200)] = "",
+    modality: Annotated[str, Query(max_length=16, pattern=PRINTED)] = "",
+    q: Annotated[str, Query(max_length=200, pattern=PRINTED, description="Words, each of which must be found")] = "",
     sort: Sort = Sort.PRIORITY,
     page: Annotated[int, Query(ge=1, le=DEEPEST)] = 1,
 ) -> Wanted:

@@ -36,6 +36,7 @@ from report_samples import (
 from dicom_io.clinical_header import read_header
 from dicom_io.errors import DicomError, Refused, Unreadable
 from dicom_io.report import (
+    ACCEPTED_BANNER,
     BANNER,
     Code,
     Device,
@@ -504,6 +505,7 @@ DOCUMENTS = {
     ),
     "device without serial": document(replace(REPORT, device=replace(DEVICE, serial="", description=""))),
     "minimal header": document(source=minimal_header()),
+    "accepted": document(replace(REPORT, accepted_by="maria", banner=ACCEPTED_BANNER)),
     "another language": document(
         replace(REPORT, language=Code("de-DE", "RFC5646", "German (Germany)"), banner="KI-ENTWURF - NICHT GEPRÜFT")
     ),

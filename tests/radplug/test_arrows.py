@@ -37,12 +37,12 @@ MAY_IMPORT = {
     "radplug.embedded_redis": set(),
     "radplug.supervisor": set(),
     "radplug.logs": {"radplug.settings"},
-    "radplug.records": {"radplug.desk", "radplug.domain", "radplug.people", *WORD_FILES},
+    "radplug.records": {"radplug.desk", "radplug.insight", "radplug.domain", "radplug.people", *WORD_FILES},
     "radplug.migrations": {"radplug.records"},
     "radplug.study_store": {"radplug.domain", *WORD_FILES},
     "radplug.audit": {"radplug.records"},
     "radplug.lease_keeper": {"radplug.domain", "radplug.logs", "radplug.records"},
-    "radplug.templates": {"model_runtime.canvas"},
+    "radplug.templates": {"model_runtime.canvas", "radplug.records"},
     # one adapter for each trade: the domain's words on one side, a ground floor on the other
     "radplug.key_images": {"radplug.domain", "radplug.study_store", "dicom_io"},
     "radplug.draftsman": {
@@ -57,6 +57,7 @@ MAY_IMPORT = {
         *("hl7.orders", "model_runtime"),
     },
     "radplug.differences": {"model_runtime.draft_text"},
+    "radplug.insight": {"radplug.desk", "radplug.differences", "model_runtime.draft_text"},
     "radplug.documents": {
         *("radplug", "radplug.domain", "radplug.records", "radplug.settings", "radplug.study_store"),
         *("dicom_io", "hl7", "model_runtime.canvas", "model_runtime.draft_text"),

@@ -103,10 +103,12 @@ def test_a_newer_draft_is_offered_and_not_swapped_in(site: House, page: Page, tm
     said = Dictation("FINDINGS", "Normal heart.", "test", site.now(), study_uid=case.study_uid)
     site.receiving.add_dictation(said)
     pipeline.draft(site, case.id, "worker")
-    expect(page.get_by_text("This case has changed.")).to_be_visible()
+    offer = page.get_by_label("Late images")
+    expect(offer.locator("ins").first).to_be_visible()
     assert page.locator("#draft").inner_text() == shown
-    page.get_by_role("link", name="Show it as it is now").click()
-    expect(page.locator(".versions strong")).to_have_text("draft 2")
+    offer.get_by_role("button", name="Go on with it").click()
+    expect(page.locator("#draft mark.anchor")).to_have_text("Normal heart.")
+    expect(offer).to_be_hidden()
 
 
 def test_what_is_copied_says_what_it_is(site: House, page: Page, tmp_path: Path, address: str) -> None:
@@ -317,3 +319,32 @@ def test_a_phrase_that_the_image_contradicts_is_asked_about_and_stands(open_case
     expect(page.locator("#questions")).to_contain_text("Is it so? The model does not see in the images")
     expect(page.locator("#questions q")).to_have_text("The heart is enlarged.")
     expect(page.locator("#draft mark.anchor")).to_have_text("The heart is enlarged.")
+
+
+def test_a_draft_is_discarded_and_taken_up_again(open_case: Callable[[], Page]) -> None:
+    page = open_case()
+    page.get_by_label("Discard:").select_option("findings are wrong")
+    page.get_by_role("button", name="Discard").click()
+    expect(page.get_by_text("This draft is discarded.")).to_be_visible()
+    page.locator("#undo").click()
+    expect(page.get_by_text("This draft is discarded.")).to_be_hidden()
+
+
+def test_a_second_person_sees_that_somebody_has_the_case_open(
+    open_case: Callable[[], Page], drafted: tuple[House, Case]
+) -> None:
+    house, case = drafted
+    page = open_case()
+    house.readers.has_open(case.id, "paul", house.now())
+    expect(page.get_by_text("Also open with paul.")).to_be_visible()
+    page.get_by_role("button", name="Return to the queue").click()
+    expect(page.locator("tr[data-case]")).to_have_count(1)
+    assert house.readers.others(case.id, "paul", house.now()) == ()
+
+
+def test_the_whole_report_is_copied_as_text(open_case: Callable[[], Page]) -> None:
+    page = open_case()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy as text").click()
+    expect(page.locator("#status")).to_have_text("copied")
+    assert page.evaluate("navigator.clipboard.readText()").startswith("AI DRAFT, NOT REVIEWED\n\nFINDINGS:\n")

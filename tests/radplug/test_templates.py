@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import tomllib
+from collections.abc import Iterator
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +27,7 @@ from radplug.doctor import examine
 from radplug.domain import Case, CaseState, KeptInstance, Priority
 from radplug.settings import Settings
 from radplug.templates import BadTemplate, TemplateFile, choose, read, read_all
-from radplug.templates.lines import line_of, line_of_error
+from radplug.templates.lines import line_of, line_of_error, lines_of
 from radplug.wiring import DEMO_CHECKPOINT, House
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "templates.md").read_text(encoding="utf-8")
@@ -215,8 +216,12 @@ class TestPlan:
     """A study of the demo model's kind, on a site with a template for one procedure."""
 
     @pytest.fixture
-    def site(self, tmp_path: Path) -> House:
-        return House(Settings(drafting={"templates": written(tmp_path, GOOD).parent}), "test")
+    def site(self, tmp_path: Path) -> Iterator[House]:
+        own = written(tmp_path / "own", GOOD).parent
+        site = House(Settings(store={"data": tmp_path / "data"}, drafting={"templates": own}), "test")
+        site.database.migrate()
+        yield site
+        site.database.close()
 
     def planned(self, site: House, on_image: tuple[str, str, str], ordered: tuple[str, str, str] | None) -> str:
         now = datetime.now(UTC)
@@ -266,7 +271,7 @@ class TestPlan:
 
 
 def test_a_good_file_is_read_whole(tmp_path: Path) -> None:
-    one = read(written(tmp_path, GOOD))
+    one = read(written(tmp_path, GOOD)).template
     assert one == Template(
         name="angiogram",
         title=Code("18748-4", "LN", "Diagnostic Imaging Report"),
@@ -282,7 +287,7 @@ def test_a_good_file_is_read_whole(tmp_path: Path) -> None:
 
 def test_the_documents_example_can_be_used_and_its_table_has_every_key(tmp_path: Path) -> None:
     (example,) = [block for block in re.findall(r"```toml\n(.*?)```", DOCUMENT, re.DOTALL) if "[[section]]" in block]
-    one = read(written(tmp_path, textwrap.dedent("   " + example)))
+    one = read(written(tmp_path, textwrap.dedent("   " + example))).template
     assert one.procedures == {("CTPA", "99HOSP")}
     keys = set(re.findall(r"^\| `\[*([a-z_]+)\]*` \|", DOCUMENT.split("\n## The keys")[1], re.MULTILINE))
     assert {field.name for kind in (Template, Section) for field in fields(kind)} - {"sections"} | {"section"} <= keys
@@ -459,7 +464,7 @@ def test_any_key_is_found_where_it_stands(statements: list[tuple[str, str]]) -> 
         path = ("t", tables - 1, f"k{number}") if tables else (f"k{number}",)
         wanted[path] = 1 + text.count("\n")
         text += f"k{number} = {value}\n"
-    assert {path: line_of(text, path) for path in wanted} == wanted
+    assert lines_of(text, wanted) == list(wanted.values())
 
 
 @pytest.mark.parametrize(
@@ -477,7 +482,9 @@ def test_a_syntax_error_has_a_line_even_where_a_statement_never_ends(text: str, 
 
 def test_the_command_lists_what_is_asked_and_in_which_order(tmp_path: Path) -> None:
     written(tmp_path / "own", GOOD)
-    settings = written(tmp_path, f'[drafting]\ntemplates = "{tmp_path / "own"}"\n', "radplug.toml")
+    text = f'[store]\ndata = "{tmp_path / "data"}"\n[drafting]\ntemplates = "{tmp_path / "own"}"\n'
+    settings = written(tmp_path, text, "radplug.toml")
+    assert CliRunner().invoke(app, ["--config", str(settings), "migrate"]).exit_code == 0
     result = CliRunner().invoke(app, ["--config", str(settings), "templates"], env={"COLUMNS": "300"})
     assert result.exit_code == 0
     first_column = re.findall(r"^│ ([a-z-]+) ", result.stdout, re.MULTILINE)

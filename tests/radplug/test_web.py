@@ -24,7 +24,7 @@ from radplug.records.schema import cases, deliveries
 from radplug.web import api, changes
 from radplug.web.serving import CannotServe, serving
 from radplug.web.shield import HEADERS
-from radplug.web.sign_in import FREE_TRIES
+from radplug.web.tries import FREE_TRIES
 from radplug.wiring import House
 
 

@@ -1,0 +1,185 @@
+"""Cases as the API tells them. What whoever asks may not see is null."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal, cast
+
+from pydantic import BaseModel, Field
+
+from radplug.domain import Case, CaseState, Delivery, DeliveryState, DocumentKind, Draft
+from radplug.people import Person, Right
+from radplug.records.viewing import CaseView
+from radplug.records.worklist import Page, Row
+from radplug.web.answers import ConflictAnswer, SectionAnswer, conflict_answers, section_answers
+
+
+class PatientAnswer(BaseModel):
+    id: str
+    issuer: str
+    name: str = Field(description="As DICOM writes it: VR PN")
+    birth_date: str = Field(description="YYYYMMDD")
+    sex: str
+
+
+class CaseAnswer(BaseModel):
+    id: str
+    state: CaseState
+    reason: str = Field(description="Why it is not drafted, or has failed")
+    priority: Literal["stat", "urgent", "routine"]
+    version: int = Field(description="Of the latest draft; 0 before the first")
+    accession_number: str
+    study_date: str
+    study_description: str
+    modality: str
+    body_part: str
+    instances: int
+    first_received_at: datetime
+    last_received_at: datetime
+    patient: PatientAnswer | None = Field(description="Scope patients")
+
+
+class RowAnswer(CaseAnswer):
+    drafted_at: datetime | None
+    doubtful: bool
+    lowest: float | None = Field(description="Confidence of the sentence that the model was least sure of")
+    destinations: dict[str, DeliveryState] = Field(description="Of the latest draft")
+
+
+class PageAnswer(BaseModel):
+    cases: list[RowAnswer]
+    found: int = Field(description="Cases on all pages")
+    page: int
+    pages: int
+    counts: dict[CaseState, int] = Field(description="Of all cases, whatever is asked for")
+    modalities: list[str]
+    dead_letters: int
+
+
+class KeyImageAnswer(BaseModel):
+    number: int
+    sop_class_uid: str
+    sop_instance_uid: str
+    frame: int
+
+
+class ReportAnswer(BaseModel):
+    """AI draft, not reviewed."""
+
+    sections: list[SectionAnswer]
+    missing: list[str] = Field(description="Sections that came out without text")
+    conflicts: list[ConflictAnswer]
+
+
+class DraftAnswer(BaseModel):
+    version: int
+    template: str
+    drafted_at: datetime
+    doubtful: bool
+    lowest: float | None
+    model: str
+    key_images: list[KeyImageAnswer] | None = Field(description="What the model was shown. Scope patients")
+    report: ReportAnswer | None = Field(description="Scope reports")
+
+
+class DeliveryAnswer(BaseModel):
+    case: str
+    version: int
+    destination: str
+    kind: DocumentKind
+    state: DeliveryState
+    attempts: int
+    outcome: str = Field(description="Of the last attempt, in words")
+    retry_at: datetime | None
+    delivered_at: datetime | None
+
+
+class WholeCase(CaseAnswer):
+    study_uid: str | None = Field(description="Scope patients")
+    drafts: list[DraftAnswer]
+    deliveries: list[DeliveryAnswer]
+
+
+def page_answer(page: Page, person: Person) -> PageAnswer:
+    return PageAnswer(
+        cases=[_row(row, person) for row in page.rows],
+        found=page.found,
+        page=page.number,
+        pages=page.of,
+        counts=dict(page.counts),
+        modalities=list(page.modalities),
+        dead_letters=page.dead,
+    )
+
+
+def whole_case(view: CaseView, person: Person) -> WholeCase:
+    return WholeCase(
+        **_case(view.case, person).model_dump(),
+        study_uid=view.case.study_uid if person.may(Right.PATIENTS) else None,
+        drafts=[_draft(draft, person) for draft in view.drafts],
+        deliveries=[delivery_answer(delivery) for delivery in view.deliveries],
+    )
+
+
+def delivery_answer(delivery: Delivery) -> DeliveryAnswer:
+    return DeliveryAnswer(
+        case=delivery.case_id,
+        version=delivery.version,
+        destination=delivery.destination,
+        kind=delivery.document.kind,
+        state=delivery.state,
+        attempts=delivery.attempts,
+        outcome=delivery.outcome,
+        retry_at=delivery.retry_at,
+        delivered_at=delivery.delivered_at,
+    )
+
+
+def _case(case: Case, person: Person) -> CaseAnswer:
+    p = case.patient
+    patient = PatientAnswer(id=p.id, issuer=p.issuer, name=p.name, birth_date=p.birth_date, sex=p.sex)
+    return CaseAnswer(
+        id=case.id,
+        state=case.state,
+        reason=case.reason,
+        priority=cast(Literal["stat", "urgent", "routine"], case.priority.name.lower()),
+        version=case.version,
+        accession_number=case.accession_number,
+        study_date=case.study_date,
+        study_description=case.study_description,
+        modality=case.modality,
+        body_part=case.body_part,
+        instances=case.instances,
+        first_received_at=case.first_received_at,
+        last_received_at=case.last_received_at,
+        patient=patient if person.may(Right.PATIENTS) else None,
+    )
+
+
+def _row(row: Row, person: Person) -> RowAnswer:
+    return RowAnswer(
+        **_case(row.case, person).model_dump(),
+        drafted_at=row.drafted_at,
+        doubtful=row.doubtful,
+        lowest=row.lowest,
+        destinations=dict(row.destinations),
+    )
+
+
+def _draft(draft: Draft, person: Person) -> DraftAnswer:
+    text = draft.text
+    report = ReportAnswer(sections=section_answers(text), missing=list(text.missing), conflicts=conflict_answers(text))
+    images = [
+        KeyImageAnswer(number=n, sop_class_uid=i.sop_class_uid, sop_instance_uid=i.sop_instance_uid, frame=i.frame)
+        for n, i in enumerate(draft.images, 1)
+    ]
+    return DraftAnswer(
+        version=draft.version,
+        template=draft.template,
+        drafted_at=draft.drafted_at,
+        doubtful=draft.doubtful,
+        lowest=text.confidence.lowest if text.confidence else None,
+        model=f"{text.identity.name} {text.identity.version}",
+        key_images=images if person.may(Right.PATIENTS) else None,
+        report=report if person.may(Right.REPORTS) else None,
+    )
