@@ -101,6 +101,17 @@ def of_the_pages(folder: Path) -> None:
             page.locator("#viewer output", has_text="image 1").wait_for()
             page.set_viewport_size({"width": 1280, "height": 860})
             page.screenshot(path=IMAGES / "case.png")
+            page.goto(f"{address}/cases/{last}/versions")
+            page.set_viewport_size({"width": 1280, "height": 560})
+            page.screenshot(path=IMAGES / "versions.png")
+            page.goto(f"{address}/cases/{last}")
+            page.locator("#accept:enabled").click()
+            page.get_by_text("accepted as a draft, not verified").wait_for()
+            page.goto(f"{address}/insight")
+            page.screenshot(path=IMAGES / "insight.png")
+            page.goto(f"{address}/templates/chest-radiograph")
+            page.set_viewport_size({"width": 1280, "height": 860})
+            page.screenshot(path=IMAGES / "template.png")
             browser.close()
 
 
