@@ -17,11 +17,15 @@ from radplug.people import Role
 from radplug.web.serving import serving
 from radplug.wiring import DEMO_CHECKPOINT, House
 
+TEMPLATES = ("templates", "templates/chest-radiograph", "new-template")
 FOR_ROLES = {
-    Role.RADIOLOGIST: ("", "cases/{id}", "cases/{id}?version=1", "cases/{id}/versions", "dead-letters", "cases/0"),
+    Role.RADIOLOGIST: (
+        *("", "cases/{id}", "cases/{id}?version=1", "cases/{id}/versions", "insight", "dead-letters", "cases/0"),
+        *("api/v1/docs", *TEMPLATES),
+    ),
     Role.TECHNOLOGIST: ("", "cases/{id}", "dead-letters"),
     Role.IT: ("", "cases/{id}", "dead-letters"),
-    Role.ADMIN: ("", "cases/{id}", "cases/{id}/versions", "dead-letters"),
+    Role.ADMIN: ("", "cases/{id}", "cases/{id}/versions", "insight", "dead-letters", *TEMPLATES),
 }
 
 

@@ -225,6 +225,10 @@ def test_words_that_cannot_be_sent_stay_in_the_field(page: Page) -> None:
     hear(page, "small effusion")
     expect(page.get_by_text("the connection is lost; nothing was changed")).to_be_visible()
     expect(field(page)).to_have_value("small effusion")
+    page.route("**/anchors", lambda route: route.fulfill(status=409, json={"detail": "stale"}))
+    hear(page, "no pneumothorax")
+    expect(page.get_by_text("somebody else has edited this case; this is theirs")).to_be_visible()
+    expect(field(page)).to_have_value("small effusion no pneumothorax")
 
 
 def test_what_goes_wrong_is_said(page: Page) -> None:

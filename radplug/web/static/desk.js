@@ -18,7 +18,7 @@ async function ask(method, path, body) {
   if (answer?.status === 401) return location.reload();
   if (!answer) return say("the connection is lost; nothing was changed");
   const told = await answer.json();
-  if (answer.status === 409) { say("somebody else has edited this case; this is theirs"); return refresh(); }
+  if (answer.status === 409) { await refresh(); return say("somebody else has edited this case; this is theirs"); }
   if (!answer.ok) return say(typeof told.detail === "string" ? told.detail : "this cannot be done");
   show(told);
   return told;
@@ -80,12 +80,12 @@ function sectionOf(section) {
   input.setAttribute("aria-label", `Pin a phrase in ${section.heading}`);
   input.maxLength = 10000;
   form.append(input);
-  form.addEventListener("submit", (event) => {
+  form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const phrase = input.value;
     if (!phrase.trim()) return;
     input.value = "";
-    pin(section.name, phrase);
+    if (!(await pin(section.name, phrase))) field(section.name).value ||= phrase; // it is not lost
   });
   return [heading, text, form];
 }
@@ -102,6 +102,8 @@ function spanOf(span) {
   if (span.confidence !== null) words.title = `confidence ${span.confidence.toFixed(2)}. Enter keeps it, Delete strikes it.`;
   return words;
 }
+
+const field = (name) => report.querySelector(`form.pin[data-section="${CSS.escape(name)}"] input`);
 
 // A frame is text by section; pinned words are found again in it, in their order.
 function showFrame(frame) {
