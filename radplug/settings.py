@@ -226,6 +226,9 @@ class WebSettings(Section):
     behind_https: bool = Field(False, description="a reverse proxy in front of us speaks HTTPS with the browsers")
     idle_minutes: Seconds = Field(20.0, description="who does nothing for so long is signed out")
     session_hours: Seconds = Field(10.0, description="everybody is signed out so long after signing in")
+    speech: bool = Field(
+        False, description="dictation by the browser; most send what is said to their maker, out of the hospital"
+    )
     openid: OpenIdSettings | None = Field(None, description="sign-in with the hospital's own accounts")
 
     @property

@@ -22,6 +22,7 @@ EXAMPLES = {  # of names that stand for themselves; everything else is made from
     "sop_instance_uid": "1.2.3",
     "phrase": "0a1b2c3d",
     "Idempotency-Key": "message-4711",
+    "reason": "findings are wrong",
 }
 OPTIONAL_BUT_SHOWN = {"section", "Idempotency-Key"}
 
@@ -134,7 +135,7 @@ def _curl(site: str, method: str, path: str, parameters: list[Schema], body: Sch
             words += ["-H", f"{name}: {EXAMPLES[name]}"]
     if body:
         shown = {*body.get("required", ()), *OPTIONAL_BUT_SHOWN}
-        given = {name: EXAMPLES[name] for name in body["properties"] if name in shown}
+        given = {name: EXAMPLES.get(name, 1) for name in body["properties"] if name in shown}
         words += ["-H", "Content-Type: application/json", "-d", json.dumps(given)]
     # the token is the shell's to fill in
     return " ".join(f'"{w}"' if "$TOKEN" in w else shlex.quote(w) for w in (*words, site + path))

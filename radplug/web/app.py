@@ -68,7 +68,7 @@ def create(house: House, bell: Bell | None = None) -> FastAPI:
     app.state.house, app.state.bell, app.state.tries = house, bell, Tries()
     settings = house.settings.web
     app.state.provider = Provider(settings.openid) if settings.openid else None
-    app.add_middleware(Shield, https=settings.https)
+    app.add_middleware(Shield, https=settings.https, microphone=settings.speech)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     pages_of = (sign_in, openid, worklist, case, versions, insight, templates, images, dead_letters, changes, api_page)
     for room in (*pages_of, api_cases, api, endings, templates_api):

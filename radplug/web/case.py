@@ -32,6 +32,7 @@ def case(case_id: CaseId, request: Request, house: Site, person: Acting, version
         "flaws": Flaw,
         "draft": draft,
         "steers": person.may(Right.STEER) and draft is not None and version in (None, view.case.version),
+        "speech": house.settings.web.speech,
     }
     return pages.TemplateResponse(request, "case.html", context)
 

@@ -19,18 +19,20 @@ HEADERS = {
     "Cache-Control": "no-store",  # patients' data stays in no cache; static files say otherwise
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
+    "Permissions-Policy": "microphone=(), camera=(), geolocation=()",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+WITH_HTTPS = {"Strict-Transport-Security": "max-age=31536000"}
+WITH_MICROPHONE = {"Permissions-Policy": "microphone=(self), camera=(), geolocation=()"}
 
 
 class Shield:
     """ASGI middleware around everything else."""
 
-    def __init__(self, app: ASGIApp, *, https: bool) -> None:
+    def __init__(self, app: ASGIApp, *, https: bool, microphone: bool) -> None:
         self._app = app
-        self._headers = HEADERS | ({"Strict-Transport-Security": "max-age=31536000"} if https else {})
+        self._headers = HEADERS | (WITH_HTTPS if https else {}) | (WITH_MICROPHONE if microphone else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

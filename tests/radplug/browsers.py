@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ import pytest
 from peers import tool
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from radplug import pipeline
 from radplug.people import Role
 from radplug.wiring import House
 
@@ -67,6 +69,21 @@ class Client:
         return Answer(response.status, {k.lower(): v for k, v in response.headers.items()}, text)
 
 
+class Worker:
+    """Redrafts in a thread of its own, one case at a time, as a worker's process does."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._one = threading.Lock()
+
+    def redraft(self, case_id: str) -> None:
+        threading.Thread(target=self._redraft, args=(case_id,)).start()
+
+    def _redraft(self, case_id: str) -> None:
+        with self._one:
+            pipeline.redraft(self._house, case_id)
+
+
 @contextmanager
 def chromium() -> Iterator[Browser]:
     program = tool("chromium")
@@ -76,9 +93,9 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-def signed_in(browser: Browser, address: str, name: str) -> Page:
+def signed_in(browser: Browser, address: str, name: str, *, width: int = 1440, height: int = 900) -> Page:
     """A page of its own profile, on the worklist; what goes wrong in its scripts fails the test."""
-    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page = browser.new_context(viewport={"width": width, "height": height}).new_page()
     page.on("pageerror", lambda error: pytest.fail(f"an error in a page's script: {error}"))
     page.goto(address)
     page.get_by_label("Name").fill(name)
@@ -86,3 +103,13 @@ def signed_in(browser: Browser, address: str, name: str) -> Page:
     page.get_by_role("button", name="Sign in").click()
     page.locator("#live.well").wait_for()
     return page
+
+
+def pin(page: Page, phrase: str, section: str = "FINDINGS:") -> None:
+    page.get_by_label(f"Pin a phrase in {section}").fill(phrase)
+    page.keyboard.press("Enter")
+
+
+def settled(page: Page, edit: int) -> None:
+    """Wait until the page shows this edit with its text."""
+    page.locator(f"#draft[data-edit='{edit}']:not(.drafting)").wait_for()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from browsers import chromium, signed_in, with_accounts
+from browsers import Worker, chromium, pin, settled, signed_in, with_accounts
 from houses import receive_file, send_study
 from image_samples import image, part10
 from playwright.sync_api import Browser, Page, expect
@@ -198,21 +197,6 @@ def test_a_stack_of_500_slices_is_scrolled_windowed_and_zoomed(
 # ── editing ──
 
 
-class Worker:
-    """Redrafts in a thread of its own, one case at a time, as a worker's process does."""
-
-    def __init__(self, house: House) -> None:
-        self._house = house
-        self._one = threading.Lock()
-
-    def redraft(self, case_id: str) -> None:
-        threading.Thread(target=self._redraft, args=(case_id,)).start()
-
-    def _redraft(self, case_id: str) -> None:
-        with self._one:
-            pipeline.redraft(self._house, case_id)
-
-
 @pytest.fixture
 def drafted(build: Callable[..., House], tmp_path: Path) -> tuple[House, Case]:
     """A case that the demo model has drafted."""
@@ -242,28 +226,18 @@ def open_case(drafted: tuple[House, Case], browser: Browser) -> Iterator[Callabl
             page.context.close()
 
 
-def pin(page: Page, phrase: str, section: str = "FINDINGS:") -> None:
-    page.get_by_label(f"Pin a phrase in {section}").fill(phrase)
-    page.keyboard.press("Enter")
-
-
-def settled(page: Page, edit: int) -> None:
-    """Wait until the page shows this edit with its text."""
-    page.locator(f"#draft[data-edit='{edit}']:not(.drafting)").wait_for()
-
-
 def test_a_phrase_that_is_typed_snaps_into_place_and_the_text_rewrites_itself(open_case: Callable[[], Page]) -> None:
     page = open_case()
     page.evaluate(
-        """() => { const status = document.getElementById("status"); window.steps = [];
-        new MutationObserver(() => steps.push(status.textContent)).observe(status, {childList: true}) }"""
+        """() => { const step = document.getElementById("step"); window.steps = [];
+        new MutationObserver(() => steps.push(step.textContent)).observe(step, {childList: true}) }"""
     )
     pin(page, "Small right pleural effusion, new since yesterday.")
     expect(page.locator("#draft mark.anchor")).to_have_text("Small right pleural effusion, new since yesterday.")
     settled(page, 1)
-    expect(page.locator("#status")).to_have_text("")
+    expect(page.locator("#status")).to_have_text("drafted")
     steps = page.evaluate("steps")
-    assert sum(step.startswith("drafting, step") for step in steps) > 1
+    assert sum(step.startswith("step") for step in steps) > 1
     expect(page.get_by_label("Pin a phrase in FINDINGS:")).to_be_focused()  # ready for the next one
 
 

@@ -282,7 +282,7 @@ def test_a_template_is_edited_and_drafts_the_next_case(site: House, page: Page, 
     expect(page.locator("#status")).to_contain_text(f"line {TOKENS}")
     text.fill(CHEST.replace('heading = "FINDINGS:"', 'heading = "WHAT IS SEEN:"'))
     expect(verdict).to_have_text("This text can be used.")
-    expect(page.locator("#checked h3").first).to_have_text("WHAT IS SEEN:")
+    expect(page.locator("#checked h2").first).to_have_text("WHAT IS SEEN:")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("In use: version 1, saved by radiologist")).to_be_visible()
     case = send_study(site, tmp_path / "after", 1_000_000_002)

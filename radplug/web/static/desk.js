@@ -5,7 +5,8 @@ const caseId = document.querySelector("[data-case]").dataset.case;
 const report = document.getElementById("draft");
 const button = (id) => document.getElementById(id);
 const status = button("status");
-let desk = null;
+export let desk = null;
+let place = null; // { phrase, section, at } that had the focus last, which its successor gets when all is shown anew
 let chosen = null; // { section, text, after } of the words of the model's that are selected or focused
 
 // ── to the server and back ──
@@ -17,16 +18,16 @@ async function ask(method, path, body) {
   if (answer?.status === 401) return location.reload();
   if (!answer) return say("the connection is lost; nothing was changed");
   const told = await answer.json();
-  if (answer.status === 409) { say("somebody else has edited this case; this is theirs"); return refresh(); }
+  if (answer.status === 409) { await refresh(); return say("somebody else has edited this case; this is theirs"); }
   if (!answer.ok) return say(typeof told.detail === "string" ? told.detail : "this cannot be done");
   show(told);
   return told;
 }
 export const edit = (path, body = {}) => ask("POST", path, { ...body, on: desk.edit });
 export const refresh = () => ask("GET", "/desk");
-const pin = (section, text, after, accepted = false) => edit("/anchors", { section, text, after, accepted });
-const unpin = (id) => ask("DELETE", `/anchors/${id}?on=${desk.edit}`);
-export function say(text) { status.textContent = text; }
+export const pin = (section, text, after, accepted = false, source = "typed") => edit("/anchors", { section, text, after, accepted, source });
+export const unpin = (id) => ask("DELETE", `/anchors/${id}?on=${desk.edit}`);
+export function say(text) { if (status.textContent !== text) status.textContent = text; } // else it is read aloud twice
 
 // ── what is shown ──
 
@@ -34,7 +35,8 @@ const element = (name, className, text) => Object.assign(document.createElement(
 
 function show(told) {
   const focused = document.activeElement?.closest?.("form.pin")?.dataset.section;
-  const typed = focused ? document.activeElement.value : "";
+  const typed = new Map([...report.querySelectorAll("form.pin")].map((form) => [form.dataset.section, form.elements[0].value]));
+  const drafted = desk?.drafting && !told.drafting;
   desk = told;
   chosen = null;
   report.replaceChildren(...told.sections.flatMap(sectionOf));
@@ -45,10 +47,16 @@ function show(told) {
   button("redo").disabled = !told.redo;
   button("keep").disabled = button("strike").disabled = true;
   document.dispatchEvent(new CustomEvent("desk", { detail: told }));
-  say(told.refused || (told.drafting ? "drafting …" : ""));
-  if (focused !== undefined) {
-    const input = report.querySelector(`form.pin[data-section="${CSS.escape(focused)}"] input`);
-    if (input) { input.value = typed; input.focus(); }
+  say(told.refused || (told.drafting ? "drafting …" : drafted ? "drafted" : ""));
+  button("step").textContent = "";
+  for (const form of report.querySelectorAll("form.pin")) {
+    form.elements[0].value = typed.get(form.dataset.section) ?? "";
+    if (form.dataset.section === focused) form.elements[0].focus();
+  }
+  if (place && document.activeElement === document.body) {
+    const kept = place; // a phrase that moves may not be shown before it is drafted
+    successor().focus();
+    place = kept;
   }
 }
 
@@ -72,12 +80,12 @@ function sectionOf(section) {
   input.setAttribute("aria-label", `Pin a phrase in ${section.heading}`);
   input.maxLength = 10000;
   form.append(input);
-  form.addEventListener("submit", (event) => {
+  form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const phrase = input.value;
     if (!phrase.trim()) return;
     input.value = "";
-    pin(section.name, phrase);
+    if (!(await pin(section.name, phrase))) field(section.name).value ||= phrase; // it is not lost
   });
   return [heading, text, form];
 }
@@ -85,7 +93,7 @@ function sectionOf(section) {
 function spanOf(span) {
   if (span.phrase) {
     const mark = element("mark", span.by === "accepted" ? "anchor accepted" : "anchor", span.text);
-    Object.assign(mark, { tabIndex: 0, draggable: true, title: "Pinned. Delete takes the pin out; drag it elsewhere." });
+    Object.assign(mark, { tabIndex: 0, draggable: true, title: "Pinned. Delete takes the pin out; Alt+↑ and Alt+↓ move it, or drag it elsewhere." });
     mark.dataset.phrase = span.phrase;
     return mark;
   }
@@ -94,6 +102,8 @@ function spanOf(span) {
   if (span.confidence !== null) words.title = `confidence ${span.confidence.toFixed(2)}. Enter keeps it, Delete strikes it.`;
   return words;
 }
+
+const field = (name) => report.querySelector(`form.pin[data-section="${CSS.escape(name)}"] input`);
 
 // A frame is text by section; pinned words are found again in it, in their order.
 function showFrame(frame) {
@@ -111,7 +121,7 @@ function showFrame(frame) {
     }
     place.replaceChildren(...parts, element("span", "model", rest));
   }
-  say(`drafting, step ${frame.step}`);
+  button("step").textContent = `step ${frame.step}`; // not read aloud, one after another
 }
 
 // ── words that are chosen: by selecting, or by the keyboard's focus ──
@@ -133,15 +143,31 @@ function choose() {
   button("keep").disabled = button("strike").disabled = !chosen;
 }
 document.addEventListener("selectionchange", choose);
-report.addEventListener("focusin", choose);
+report.addEventListener("focusin", ({ target }) => {
+  const section = target.closest("p[data-section]");
+  place = section && { phrase: target.dataset.phrase, section: section.dataset.section, at: stops(section).indexOf(target) };
+  choose();
+});
+document.addEventListener("pointerdown", () => { place = null; });
+
+const stops = (section) => [...section.querySelectorAll("[tabindex]")];
+function successor() {
+  const moved = place.phrase && report.querySelector(`mark[data-phrase="${place.phrase}"]`);
+  const section = report.querySelector(`p[data-section="${CSS.escape(place.section)}"]`);
+  return moved || stops(section)[place.at] || stops(section).at(-1) || section.nextElementSibling.elements[0];
+}
 for (const id of ["keep", "strike"]) button(id).addEventListener("mousedown", (event) => event.preventDefault()); // keeps the selection
 
-const keep = () => chosen && pin(chosen.section, chosen.text, chosen.after, true);
-const strike = () => chosen && edit("/struck", { text: chosen.text });
-button("keep").addEventListener("click", keep);
-button("strike").addEventListener("click", strike);
+export const keep = (words = chosen) => words && pin(words.section, words.text, words.after, true);
+export const strike = (words = chosen) => words && edit("/struck", { text: words.text });
+button("keep").addEventListener("click", () => keep());
+button("strike").addEventListener("click", () => strike());
 button("undo").addEventListener("click", () => edit("/undo"));
 button("redo").addEventListener("click", () => edit("/redo"));
+document.addEventListener("command", ({ detail }) => { // spoken ones; `done` is for who has to wait
+  if (detail.name === "undo" && desk?.undo) detail.done = edit("/undo");
+  if (detail.name === "redo" && desk?.redo) detail.done = edit("/redo");
+});
 
 document.addEventListener("keydown", (event) => {
   if (event.target.matches("input, textarea, select")) return;
@@ -150,13 +176,23 @@ document.addEventListener("keydown", (event) => {
   if (control && key === "z" && !event.shiftKey && desk?.undo) { event.preventDefault(); edit("/undo"); }
   if (control && (key === "y" || (key === "z" && event.shiftKey)) && desk?.redo) { event.preventDefault(); edit("/redo"); }
   const mark = event.target.closest("mark[data-phrase]");
+  if (mark && event.altKey && (key === "arrowup" || key === "arrowdown")) { event.preventDefault(); step(mark.dataset.phrase, key === "arrowup" ? -1 : 1); }
   if (mark && (key === "delete" || key === "backspace")) { event.preventDefault(); unpin(mark.dataset.phrase); }
   if (mark || !chosen || event.target.matches("button")) return;
   if (key === "enter") { event.preventDefault(); keep(); }
   if (key === "delete") { event.preventDefault(); strike(); }
 });
 
-// ── dragging a pinned phrase ──
+// ── moving a pinned phrase: by a key, past the next one or into the section beside; or by dragging ──
+
+function step(id, by) {
+  const { section } = desk.phrases.find((phrase) => phrase.id === id);
+  const within = desk.phrases.filter((phrase) => phrase.section === section).map((phrase) => phrase.id);
+  const to = within.indexOf(id) + by;
+  if (to in within) return edit(`/anchors/${id}/move`, { section, after: within[by > 0 ? to : to - 1] ?? "" });
+  const beside = desk.sections[desk.sections.findIndex(({ name }) => name === section) + by]?.name;
+  if (beside) edit(`/anchors/${id}/move`, { section: beside, after: by > 0 ? "" : undefined });
+}
 
 report.addEventListener("dragstart", (event) => {
   const mark = event.target.closest?.("mark[data-phrase]");
