@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from fastapi import APIRouter, Request
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import PlainTextResponse, Response
 
 from radplug import pipeline
 from radplug.clock import BellBroken
@@ -55,7 +55,12 @@ def leave(case: CaseId, house: Site, person: Acting) -> None:
     house.audit_by(person.name).note("returned", case)
 
 
-@router.get("/text", dependencies=reads, response_class=PlainTextResponse)
+@router.get(
+    "/text",
+    dependencies=reads,
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
 def text(case: CaseId, house: Site, person: Acting) -> PlainTextResponse:
     """The report as plain text, under a line that says what it is."""
     desk = house.desks.of(case, house.now())
