@@ -348,3 +348,16 @@ def test_the_whole_report_is_copied_as_text(open_case: Callable[[], Page]) -> No
     page.get_by_role("button", name="Copy as text").click()
     expect(page.locator("#status")).to_have_text("copied")
     assert page.evaluate("navigator.clipboard.readText()").startswith("AI DRAFT, NOT REVIEWED\n\nFINDINGS:\n")
+
+
+def test_a_sentence_shows_its_image_and_jumps_there(open_case: Callable[[], Page]) -> None:
+    page = open_case()
+    figure = page.locator("#image-1")
+    page.locator("#viewer output", has_text="image 1").wait_for()
+    page.locator("#draft span.model").first.hover()
+    expect(figure).to_have_class("referred")
+    page.locator("#viewer canvas").hover()
+    expect(figure).not_to_have_class("referred")
+    page.evaluate("document.querySelector('#image-1 button').addEventListener('click', () => window.jumped = true)")
+    page.locator("#draft span.model").first.click()
+    assert page.evaluate("window.jumped")

@@ -99,7 +99,7 @@ function spanOf(span) {
   }
   const words = element("span", `model ${span.sure}`, span.text);
   words.tabIndex = 0;
-  if (span.confidence !== null) words.title = `confidence ${span.confidence.toFixed(2)}. Enter keeps it, Delete strikes it.`;
+  if (span.confidence !== null) words.title = `confidence ${span.confidence.toFixed(2)}. Enter keeps it, Delete strikes it, a click or I shows its image.`;
   return words;
 }
 
