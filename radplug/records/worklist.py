@@ -10,9 +10,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from radplug.desk import Ending
 from radplug.domain import Case, CaseState, DeliveryState
 from radplug.records.database import Database
-from radplug.records.schema import audit, cases, deliveries, drafts
+from radplug.records.schema import audit, cases, deliveries, desks, drafts, endings
 from radplug.records.viewing import case_of
 
 PAGE = 50  # cases
@@ -49,6 +50,7 @@ class Row:
     doubtful: bool
     lowest: float | None  # confidence of the least sure sentence of the latest draft
     destinations: Mapping[str, DeliveryState]  # of the latest draft
+    ending: Ending | None  # what somebody has done with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,15 @@ class Moment:
 
     event: int
     arrival: datetime | None
+
+
+ENDING = (
+    sa.select(endings.c.how)
+    .join_from(endings, desks, (desks.c.case_id == endings.c.case_id) & (desks.c.current == endings.c.edit))
+    .where(desks.c.case_id == cases.c.id)
+    .scalar_subquery()
+    .label("ending")
+)
 
 
 class Worklist:
@@ -90,7 +101,7 @@ class Worklist:
             last = max(1, min(-(-found // PAGE), DEEPEST))
             number = min(max(wanted.page, 1), last)
             shown = (
-                sa.select(cases, drafts.c.drafted_at, drafts.c.doubtful, drafts.c.lowest)
+                sa.select(cases, drafts.c.drafted_at, drafts.c.doubtful, drafts.c.lowest, ENDING)
                 .outerjoin_from(cases, drafts, latest)
                 .where(*filters)
                 .order_by(*_order(wanted.sort, patients))
@@ -152,4 +163,5 @@ def _sent(connection: sa.Connection, rows: Any) -> dict[str, dict[str, DeliveryS
 
 
 def _row(row: sa.Row[Any], destinations: Mapping[str, DeliveryState]) -> Row:
-    return Row(case_of(row), row.drafted_at, bool(row.doubtful), row.lowest, destinations)
+    ending = Ending(row.ending) if row.ending else None
+    return Row(case_of(row), row.drafted_at, bool(row.doubtful), row.lowest, destinations, ending)

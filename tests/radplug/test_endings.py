@@ -219,6 +219,14 @@ def test_accepting_over_http(site: House, case: Case, client: Client) -> None:
     assert text.startswith("AI DRAFT, ACCEPTED AS A DRAFT, NOT VERIFIED\n\nFINDINGS")
 
 
+def test_the_worklist_tells_how_a_draft_was_ended(site: House, case: Case, client: Client) -> None:
+    assert '<span class="ended">' not in client.get("/rows").text
+    asked(client, "POST", case, "/accept", {})
+    assert '<span class="ended">accepted</span>' in client.get("/rows").text
+    asked(client, "POST", case, "/undo", {})
+    assert '<span class="ended">' not in client.get("/rows").text
+
+
 def test_a_draft_is_discarded_for_one_of_the_reasons(site: House, case: Case, client: Client) -> None:
     assert asked(client, "POST", case, "/discard", {"reason": "bad"})[0] == 422
     status, told = asked(client, "POST", case, "/discard", {"reason": Flaw.WRONG})
