@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from browsers import Worker, chromium, pin, settled, signed_in, with_accounts
 from houses import receive_file, send_study
 from image_samples import image, part10
 from playwright.sync_api import Browser, Page, expect
 
 from radplug import pipeline
-from radplug.domain import Case, Dictation
+from radplug.domain import Case, CaseState, Dictation
 from radplug.people import Role
+from radplug.records.schema import cases
 from radplug.web.serving import serving
 from radplug.wiring import DEMO_CHECKPOINT, House
 
@@ -92,6 +95,45 @@ def test_a_lost_connection_is_told_and_what_was_missed_is_made_good(
         expect(page.locator(f"tr[data-case='{case.id}']")).to_be_visible(timeout=20_000)
         expect(page.locator("#live.well")).to_be_visible()
         page.context.close()
+
+
+def add_cases(house: House, count: int) -> None:
+    """Rows alone: what the worklist shows of cases that were delivered long ago."""
+    now = house.now()
+    rows = [
+        {
+            "id": f"{number:012x}",
+            "study_uid": f"1.2.3.{number}",
+            "state": CaseState.DELIVERED,
+            "patient_name": f"Phantom^{number:04}",
+            "modality": ("DX", "CT")[number % 2],
+            "first_received_at": now - timedelta(minutes=number),
+            "last_received_at": now - timedelta(minutes=number),
+            "hard_deadline_at": now,
+        }
+        for number in range(count)
+    ]
+    with house.database.writing() as connection:
+        connection.execute(sa.insert(cases), rows)
+
+
+def test_5000_cases_page_by_page_and_searched(site: House, browser: Browser, address: str) -> None:
+    add_cases(site, 5000)
+    page = signed_in(browser, address, Role.RADIOLOGIST)
+    rows = page.locator("tr[data-case]")
+    expect(rows).to_have_count(50)
+    expect(page.get_by_text("5000 cases")).to_be_visible()
+    page.keyboard.press("]")
+    expect(page.get_by_text("page 2 of 100", exact=True)).to_be_visible()
+    expect(rows.first).to_contain_text("Phantom, 0050")
+    page.keyboard.press("[")
+    expect(page.get_by_text("page 1 of 100", exact=True)).to_be_visible()
+    page.locator("#live.well").wait_for()
+    page.keyboard.press("/")
+    page.keyboard.type("phantom 4711")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("Phantom, 4711")
+    page.context.close()
 
 
 def test_a_newer_draft_is_offered_and_not_swapped_in(site: House, page: Page, tmp_path: Path, address: str) -> None:
