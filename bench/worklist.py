@@ -1,10 +1,11 @@
-"""How fast the worklist feels: from an edit to its first frame and to its text, and a page of 100,000 cases.
+"""How fast the worklist feels: from an edit to its first frame and to its text, a stack, a page of 100,000 cases.
 
     python bench/worklist.py                       # a whole site of its own on this machine, the demo checkpoint
-    python bench/worklist.py --edits 100 --cases 0
+    python bench/worklist.py --edits 100 --cases 0 --slices 0
 
 Edits go the page's own way: HTTP to the web station, the queue, the worker, and server-sent events back. What a
-browser then takes to show a frame is not in it.
+browser then takes to show a denoising frame is not in it. Images are timed in a real Chromium, from the key to the
+animation frame after the drawing.
 """
 
 from __future__ import annotations
@@ -15,20 +16,26 @@ import json
 import os
 import platform
 import queue
+import shutil
 import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
 import sqlalchemy as sa
+from pydicom import dcmread
+from pydicom.uid import CTImageStorage
 
 from dicom_io.sending import Peer
+from dicom_io.uids import mint_uid
 from radplug.acceptance import synthetic_study
 from radplug.acceptance.running_site import RunningSite, free_port
 from radplug.acceptance.simulated_pacs import SimulatedPacs
@@ -59,9 +66,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--edits", type=int, default=40)
     parser.add_argument("--cases", type=int, default=100_000)
+    parser.add_argument("--slices", type=int, default=200)
     arguments = parser.parse_args()
     if arguments.edits:
         show("an edit, ms", edits(arguments.edits))
+    if arguments.slices:
+        show(f"an image on the screen, ms (Chromium, {arguments.slices} slices)", images(arguments.slices))
     if arguments.cases:
         show(f"a page of {arguments.cases:,} cases, ms (SQLite)", pages(arguments.cases))
     print(f"\n{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}")
@@ -75,25 +85,32 @@ def show(title: str, found: dict[str, list[float]]) -> None:
         print(f"{name:>28}  {1e3 * statistics.median(ordered):8.1f}  {1e3 * p95:8.1f}  {len(ordered):6}")
 
 
-# ── edits ──
-
-
-def edits(count: int) -> dict[str, list[float]]:
+@contextmanager
+def site_with(files: Callable[[Path], Sequence[Path]]) -> Iterator[tuple[str, str, str]]:
+    """A running site that has drafted the study in `files(folder)`: its address, a link into it, and the case's id."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         root = Path(folder)
         pacs = stack.enter_context(SimulatedPacs("PACS", root / "pacs"))
         toml = SITE.format(port=free_port(), data=json.dumps(str(root / "data")))
         site = stack.enter_context(RunningSite(root, toml))
-        house = site.house
-        study = synthetic_study.write(root / "study", 1_000_000_001, datetime.now(UTC))
-        listener = site.settings.listener
-        pacs.send_study(study.files, Peer(listener.ae_title, "127.0.0.1", listener.port), lambda done: None)
-        while (case := house.viewing.case_of_study(study.study_uid)) is None or case.state is not CaseState.DELIVERED:
+        house, listener = site.house, site.settings.listener
+        study = files(root / "study")
+        pacs.send_study(study, Peer(listener.ae_title, "127.0.0.1", listener.port), lambda done: None)
+        ended = (CaseState.DELIVERED, CaseState.NOT_DRAFTED)
+        while not (cases := house.viewing.cases()) or cases[0].state not in ended:
             time.sleep(0.05)
         house.people.add_without_password("bench", Role.RADIOLOGIST, house.now())
         link = house.people.link("bench", house.now() + timedelta(minutes=1))
         address = next(station.detail for station in house.stations.all() if station.name == "web")
-        page = Page(address, link, case.id)
+        yield address, link, cases[0].id
+
+
+# ── edits ──
+
+
+def edits(count: int) -> dict[str, list[float]]:
+    with site_with(lambda folder: synthetic_study.write(folder, 1_000_000_001, datetime.now(UTC)).files) as place:
+        page = Page(*place)
         found: dict[str, list[float]] = {"to the first frame": [], "to the text": []}
         for number in range(count):
             first, text = page.pin(PHRASES[number % len(PHRASES)])
@@ -166,6 +183,57 @@ class Page:
         return http.client.HTTPConnection(self._netloc, timeout=60)
 
 
+# ── images ──
+
+NEXT = """async (key) => {
+  const canvas = document.querySelector("#viewer canvas");
+  const drawn = new Promise((done) => new MutationObserver((_, watch) => { watch.disconnect(); done(); })
+    .observe(canvas, { attributeFilter: ["data-at"] }));
+  const began = performance.now();
+  canvas.dispatchEvent(new KeyboardEvent("keydown", { key }));
+  await drawn;
+  await new Promise(requestAnimationFrame);
+  return (performance.now() - began) / 1000;
+}"""
+
+
+def images(count: int) -> dict[str, list[float]]:
+    """Slices of 512 x 512, scrolled one by one, and jumped to so that nothing was fetched ahead."""
+    from playwright.sync_api import sync_playwright
+
+    with site_with(partial(slices, count=count)) as (address, link, case_id), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.goto(f"{address}/sign-in/{link}")
+        found = {}
+        for name, key in (("the next slice", "ArrowDown"), ("ten slices on", "PageDown")):
+            page.goto(f"{address}/cases/{case_id}")
+            page.get_by_label("Series").select_option(label=f"Thorax ({count})")
+            page.locator(f"#viewer output:has-text('of {count}')").wait_for()
+            presses = count - 1 if key == "ArrowDown" else (count - 1) // 10
+            found[name] = [page.evaluate(NEXT, key) for _ in range(presses)]
+        browser.close()
+        return found
+
+
+def slices(folder: Path, count: int) -> list[Path]:
+    """A synthetic CT: noise, since nobody reads it."""
+    (file,) = synthetic_study.write(folder, 1_000_000_001, datetime.now(UTC)).files
+    image, noise = dcmread(file), np.random.default_rng(1)
+    image.SOPClassUID = image.file_meta.MediaStorageSOPClassUID = CTImageStorage
+    image.Modality, image.SeriesDescription, image.SeriesInstanceUID = "CT", "Thorax", mint_uid()
+    image.Rows = image.Columns = 512
+    image.RescaleIntercept, image.RescaleType, image.WindowCenter, image.WindowWidth = -1024, "HU", 40, 400
+    files = []
+    for number in range(1, count + 1):
+        image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = mint_uid()
+        image.InstanceNumber = number
+        image.PixelData = noise.integers(0, 2048, (512, 512), np.uint16).tobytes()
+        files.append(folder / f"slice-{number}.dcm")
+        image.save_as(files[-1])
+    return files
+
+
 # ── pages ──
 
 
@@ -182,9 +250,9 @@ def pages(count: int) -> dict[str, list[float]]:
             "by patient": lambda: Wanted(sort=Sort.PATIENT),
         }
         found = {name: [timed(house, wanted()) for _ in range(10)] for name, wanted in asked.items()}
-        moments = [time.perf_counter() for _ in range(1) if house.worklist.moment()]
+        moments = [time.perf_counter() for _ in range(1) if house.worklist.moment(house.now())]
         for _ in range(20):
-            house.worklist.moment()
+            house.worklist.moment(house.now())
             moments.append(time.perf_counter())
         found["has anything moved"] = [after - before for before, after in pairwise(moments)]
         house.database.close()
@@ -193,7 +261,7 @@ def pages(count: int) -> dict[str, list[float]]:
 
 def timed(house: House, wanted: Wanted) -> float:
     began = time.perf_counter()
-    house.worklist.page(wanted, patients=True)
+    house.worklist.page(wanted, house.now(), patients=True)
     return time.perf_counter() - began
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from model_runtime.draft_text import Author, DraftText, Placement, SectionText, Span, Struck
 from radplug.anchors import check
@@ -86,6 +87,16 @@ class Desk:
     redo: int | None
     ending: Ending | None = None  # of the edit that is shown
     offer: int | None = None  # a later draft, from late images, that the edit knows nothing of
+    revision: int = 0  # grows with every change of what is shown, also where undoing goes back to an earlier edit
+
+
+class Sign(NamedTuple):
+    """What an open page watches of its case."""
+
+    version: int  # of the case's latest draft
+    revision: int  # of the desk
+    drafting: bool
+    frame: str | None  # how far the gaps are, in JSON
 
 
 def phrases_of(text: DraftText, new_id: Sequence[str]) -> tuple[Phrase, ...]:

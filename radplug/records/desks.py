@@ -21,6 +21,7 @@ from radplug.desk import (
     Flaw,
     Frame,
     Phrase,
+    Sign,
     StaleEdit,
     names,
     phrases_of,
@@ -52,12 +53,11 @@ class Desks:
             BadEdit: it has no draft.
         """
         with self._database.reading() as connection:
-            row = connection.execute(sa.select(desks).where(desks.c.case_id == case_id)).first()
-            if row is not None:
-                return _desk(connection, case_id, row.current)
+            if connection.execute(sa.select(desks.c.case_id).where(desks.c.case_id == case_id)).first():
+                return _desk(connection, case_id)
         with self._database.writing() as connection:
             _begin(connection, case_id, now)
-            return _desk(connection, case_id, _current(connection, case_id))
+            return _desk(connection, case_id)
 
     def add(
         self,
@@ -81,9 +81,9 @@ class Desks:
             if key is not None:
                 known = connection.execute(sa.select(edits.c.number).where(edits.c.key == key)).first()
                 if known:
-                    return _desk(connection, on.case_id, _current(connection, on.case_id))
-            number = _advance(connection, on, phrases, struck, by=by, what=what, now=now, key=key)
-            return _desk(connection, on.case_id, number)
+                    return _desk(connection, on.case_id)
+            _advance(connection, on, phrases, struck, by=by, what=what, now=now, key=key)
+            return _desk(connection, on.case_id)
 
     def go(self, on: Edit, to: int, now: datetime) -> Desk:
         """Show another edit: undo and redo. Raises StaleEdit."""
@@ -94,11 +94,11 @@ class Desks:
             moved = connection.execute(
                 sa.update(desks)
                 .where(desks.c.case_id == on.case_id, desks.c.current == on.number)
-                .values(current=to, ring_at=now if waits else None, frame=None)
+                .values(current=to, ring_at=now if waits else None, frame=None, revision=desks.c.revision + 1)
             )
             if moved.rowcount != 1:
                 raise StaleEdit("somebody has edited this case since; look at it first")
-            return _desk(connection, on.case_id, to)
+            return _desk(connection, on.case_id)
 
     def accept(self, on: Edit, draft: Draft, outgoing: Sequence[tuple[str, Document]]) -> Desk:
         """The edit's text is the case's next draft, with a delivery for each (destination, document).
@@ -148,8 +148,8 @@ class Desks:
             phrases = taken_over(theirs, on.phrases, names(text.sections))
             if phrases != theirs:
                 on = replace(on, number=number)
-                number = _advance(connection, on, phrases, on.struck, by=by, what="own phrases kept", now=now)
-            return _desk(connection, on.case_id, number)
+                _advance(connection, on, phrases, on.struck, by=by, what="own phrases kept", now=now)
+            return _desk(connection, on.case_id)
 
     def edits(self, case_id: str) -> list[Edit]:
         """Every edit that has its text, in the order in which they were made."""
@@ -157,16 +157,16 @@ class Desks:
         with self._database.reading() as connection:
             return [_edit_of(row) for row in connection.execute(rows)]
 
-    def sign(self, case_id: str) -> tuple[int, bool, str | None]:
-        """What an open page watches: the edit that is shown, whether it has its text, and the frame in JSON."""
+    def sign(self, case_id: str) -> Sign:
+        """What an open page watches."""
         shown = (
-            sa.select(desks.c.current, _WAITS.label("waits"), desks.c.frame)
-            .join_from(desks, edits, (edits.c.case_id == desks.c.case_id) & (edits.c.number == desks.c.current))
-            .where(desks.c.case_id == case_id)
+            sa.select(cases.c.version, desks.c.revision, desks.c.ring_at.is_not(None).label("waits"), desks.c.frame)
+            .join_from(cases, desks, cases.c.id == desks.c.case_id, isouter=True)
+            .where(cases.c.id == case_id)
         )
         with self._database.reading() as connection:
-            row = connection.execute(shown).first()
-        return (row.current, not row.waits, row.frame) if row else (0, True, None)
+            row = connection.execute(shown).one()
+        return Sign(row.version, row.revision or 0, row.waits, row.frame)
 
     # ── for the clock and the worker ──
 
@@ -192,10 +192,9 @@ class Desks:
     def waiting(self, case_id: str) -> Desk | None:
         """The desk whose shown edit waits for its text; None where there is nothing to do."""
         with self._database.reading() as connection:
-            row = connection.execute(sa.select(desks).where(desks.c.case_id == case_id)).first()
-            if row is None:
+            if not connection.execute(sa.select(desks.c.case_id).where(desks.c.case_id == case_id)).first():
                 return None
-            desk = _desk(connection, case_id, row.current)
+            desk = _desk(connection, case_id)
         return desk if desk.edit.text is None and not desk.edit.refused else None
 
     def frame(self, edit: Edit, frame: Frame) -> bool:
@@ -214,7 +213,7 @@ class Desks:
         this = (edits.c.case_id == edit.case_id, edits.c.number == edit.number)
         with self._database.writing() as connection:
             connection.execute(sa.update(edits).where(*this).values(values))
-        self._on_desk(edit, ring_at=None, frame=None)
+        self._on_desk(edit, ring_at=None, frame=None, revision=desks.c.revision + 1)
 
     def _on_desk(self, edit: Edit, **values: Any) -> bool:
         this = (desks.c.case_id == edit.case_id, desks.c.current == edit.number)
@@ -275,6 +274,7 @@ def _advance(
             latest=desks.c.latest + 1,
             ring_at=now if text is None else None,
             frame=None,
+            revision=desks.c.revision + 1,
         )
         .returning(desks.c.current)
     ).first()
@@ -304,14 +304,14 @@ def _end(
     number = _advance(connection, on, on.phrases, on.struck, by=by, what=ending, now=now, text=text.as_json())
     row = {"case_id": on.case_id, "edit": number, "how": ending, "reason": reason, "by": by, "at": now}
     connection.execute(sa.insert(endings).values(row))
-    return _desk(connection, on.case_id, number)
+    return _desk(connection, on.case_id)
 
 
-def _current(connection: sa.Connection, case_id: str) -> int:
-    return int(connection.execute(sa.select(desks.c.current).where(desks.c.case_id == case_id)).scalar_one())
-
-
-def _desk(connection: sa.Connection, case_id: str, number: int) -> Desk:
+def _desk(connection: sa.Connection, case_id: str) -> Desk:
+    # Its number first: whatever is read after it may be newer than the number says, never older.
+    number, revision = connection.execute(
+        sa.select(desks.c.current, desks.c.revision).where(desks.c.case_id == case_id)
+    ).one()
     edit = _edit(connection, case_id, number)
     behind = edit
     while behind.text is None:
@@ -331,6 +331,7 @@ def _desk(connection: sa.Connection, case_id: str, number: int) -> Desk:
         redo=connection.scalar(children),
         ending=Ending(ending) if ending else None,
         offer=connection.scalar(later),
+        revision=revision,
     )
 
 

@@ -149,6 +149,7 @@ desks = sa.Table(  # cases that somebody has edited
     sa.Column("latest", sa.Integer, nullable=False),  # the edit with the highest number
     sa.Column("ring_at", UtcDateTime, index=True),
     sa.Column("frame", sa.Text),  # how far the current edit's gaps are, in JSON
+    sa.Column("revision", sa.Integer, nullable=False, server_default="0"),  # grows with all that a page shows of it
 )
 
 edits = sa.Table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from radplug.desk import Ending
 from radplug.domain import Case, CaseState, DeliveryState
 from radplug.records.database import Database
-from radplug.records.schema import audit, cases, deliveries, desks, drafts, endings
+from radplug.records.readers import GONE_AFTER
+from radplug.records.schema import audit, cases, deliveries, desks, drafts, endings, readers
 from radplug.records.viewing import case_of
 
 PAGE = 50  # cases
@@ -51,6 +52,7 @@ class Row:
     lowest: float | None  # confidence of the least sure sentence of the latest draft
     destinations: Mapping[str, DeliveryState]  # of the latest draft
     ending: Ending | None  # what somebody has done with it
+    readers: Sequence[str]  # who has it open
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Moment:
 
     event: int
     arrival: datetime | None
+    readers: tuple[tuple[str, str], ...]  # case and name, as far as they have it open
 
 
 ENDING = (
@@ -85,13 +88,14 @@ class Worklist:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def moment(self) -> Moment:
+    def moment(self, now: datetime) -> Moment:
         with self._database.reading() as connection:
             latest = sa.select(audit.c.id).where(audit.c.event.not_in(LOOKS)).order_by(audit.c.id.desc()).limit(1)
             event = connection.scalar(latest) or 0
-            return Moment(event, connection.scalar(sa.select(sa.func.max(cases.c.last_received_at))))
+            arrival = connection.scalar(sa.select(sa.func.max(cases.c.last_received_at)))
+            return Moment(event, arrival, tuple(_readers(connection, now)))
 
-    def page(self, wanted: Wanted, *, patients: bool) -> Page:
+    def page(self, wanted: Wanted, now: datetime, *, patients: bool) -> Page:
         """One page. Without `patients` neither names nor ids are searched or sorted by."""
         latest = (drafts.c.case_id == cases.c.id) & (drafts.c.version == cases.c.version)
         filters = _filters(wanted, patients)
@@ -110,12 +114,15 @@ class Worklist:
             )
             rows = connection.execute(shown).all()
             sent = _sent(connection, rows)
+            with_it: dict[str, list[str]] = {}
+            for case_id, name in _readers(connection, now):
+                with_it.setdefault(case_id, []).append(name)
             by_state = connection.execute(sa.select(cases.c.state, sa.func.count()).group_by(cases.c.state)).all()
             dead = sa.select(sa.func.count()).where(deliveries.c.state == DeliveryState.DEAD)
             dead_letters = connection.scalar(dead) or 0
             modalities = connection.scalars(sa.select(cases.c.modality).distinct().order_by(cases.c.modality)).all()
         return Page(
-            rows=tuple(_row(row, sent.get(row.id, {})) for row in rows),
+            rows=tuple(_row(row, sent.get(row.id, {}), with_it.get(row.id, ())) for row in rows),
             found=found,
             number=number,
             of=last,
@@ -162,6 +169,12 @@ def _sent(connection: sa.Connection, rows: Any) -> dict[str, dict[str, DeliveryS
     return found
 
 
-def _row(row: sa.Row[Any], destinations: Mapping[str, DeliveryState]) -> Row:
+def _readers(connection: sa.Connection, now: datetime) -> list[tuple[str, str]]:
+    """Who has which case open, first who opened it first."""
+    still = sa.select(readers.c.case_id, readers.c.name).where(readers.c.seen_at >= now - GONE_AFTER)
+    return [(row.case_id, row.name) for row in connection.execute(still.order_by(readers.c.since, readers.c.name))]
+
+
+def _row(row: sa.Row[Any], destinations: Mapping[str, DeliveryState], with_it: Sequence[str]) -> Row:
     ending = Ending(row.ending) if row.ending else None
-    return Row(case_of(row), row.drafted_at, bool(row.doubtful), row.lowest, destinations, ending)
+    return Row(case_of(row), row.drafted_at, bool(row.doubtful), row.lowest, destinations, ending, with_it)

@@ -72,6 +72,7 @@ class DeskAnswer(BaseModel):
     """A report as it is now, edited or not. Without the scope `reports` its lists are empty."""
 
     edit: int
+    revision: int = Field(description="Grows with every change; an answer with a smaller one has been overtaken")
     version: int = Field(description="Of the draft that it all began with")
     drafting: bool = Field(description="The text between the phrases is drafted anew just now")
     refused: str = Field(description="Why this edit has no text of its own, and will have none")
@@ -99,6 +100,7 @@ def desk_answer(desk: Desk) -> DeskAnswer:
     edit, text = desk.edit, desk.shown
     return DeskAnswer(
         edit=edit.number,
+        revision=desk.revision,
         version=edit.version,
         drafting=edit.text is None and not edit.refused,
         refused=edit.refused,

@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from radplug.clock import BellBroken
-from radplug.desk import BadEdit, Desk, Edit, Phrase, StaleEdit, moved, names, pinned, unpinned
+from radplug.desk import BadEdit, Desk, Edit, Phrase, Sign, StaleEdit, moved, names, pinned, unpinned
 from radplug.domain import Dictation
 from radplug.people import Right
 from radplug.web.answers import BIGGEST, PRINTED, REFUSALS, WHO, CasePath, DeskAnswer, Kept, Number, desk_answer
@@ -172,7 +172,8 @@ def redo(case: CaseId, body: Body, request: Request, house: Site, person: Acting
 async def events(case: CaseId, request: Request, house: Site, person: LookingOn) -> StreamingResponse:
     """Server-sent events: `frame` for how far the gaps are, `desk` when another state is shown or has got its text.
 
-    `others` names who else has the case open; whoever listens has it open too.
+    `version` is the number of the case's latest draft, and `others` names who else has the case open; whoever listens
+    has it open too.
     """
 
     def others() -> list[str]:
@@ -180,7 +181,7 @@ async def events(case: CaseId, request: Request, house: Site, person: LookingOn)
         return list(house.readers.others(case, person.name, house.now()))
 
     async def heard() -> AsyncIterator[str]:
-        before: tuple[int, bool, str | None] | None = None
+        before: Sign | None = None
         here: list[str] | None = None
         quiet = since_asked = 0.0
         while True:
@@ -188,18 +189,20 @@ async def events(case: CaseId, request: Request, house: Site, person: LookingOn)
                 since_asked, known, here = 0.0, here, await asyncio.to_thread(others)
                 if here != known:
                     yield f"event: others\ndata: {json.dumps(here)}\n\n"
-            edit, done, frame = now = await asyncio.to_thread(house.desks.sign, case)
-            if before is None or now[:2] != before[:2]:
-                yield f"event: desk\ndata: {edit}\n\n"
-            elif frame is not None and now != before:
-                yield f"event: frame\ndata: {frame}\n\n"
+            now = await asyncio.to_thread(house.desks.sign, case)
+            if before is None or now.version != before.version:
+                yield f"event: version\ndata: {now.version}\n\n"
+            if before is None or now[:3] != before[:3]:
+                yield f"event: desk\ndata: {now.revision}\n\n"
+            elif now.frame is not None and now != before:
+                yield f"event: frame\ndata: {now.frame}\n\n"
             elif quiet > STILL_THERE_EVERY:
                 if not await still_in(request, house):
                     yield OVER
                     return
                 yield STILL_THERE
             else:
-                pause = IDLE if done else LOOK_EVERY
+                pause = LOOK_EVERY if now.drafting else IDLE
                 quiet, since_asked = quiet + pause, since_asked + pause
                 await asyncio.sleep(pause)
                 continue

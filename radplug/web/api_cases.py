@@ -43,7 +43,7 @@ def binary(media_type: str) -> dict[int | str, dict[str, Any]]:
 @router.get("/cases", dependencies=looks, tags=["cases"])
 def cases(house: Site, person: LookingOn, asked: Asked) -> PageAnswer:
     """A page of the worklist. Names and ids are searched and sorted by only for who may see them."""
-    return page_answer(house.worklist.page(asked, patients=person.may(Right.PATIENTS)), person)
+    return page_answer(house.worklist.page(asked, house.now(), patients=person.may(Right.PATIENTS)), person)
 
 
 @router.get("/cases/{case}", dependencies=looks, tags=["cases"])

@@ -52,7 +52,7 @@ def create(house: House, bell: Bell | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.watch = Watch(house.worklist)
+        app.state.watch = Watch(house)
         async with app.state.watch.going():
             yield
 

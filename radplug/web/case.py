@@ -25,6 +25,7 @@ def case(case_id: CaseId, request: Request, house: Site, person: Acting, version
     house.audit_by(person.name).note("viewed", case_id, version=draft.version if draft else 0)
     context = {
         "person": person,
+        "order": house.drafting.order(view.case),
         "patients": person.may(Right.PATIENTS),
         "reports": person.may(Right.REPORTS),
         "view": view,

@@ -7,6 +7,7 @@ from typing import Literal, cast
 
 from pydantic import BaseModel, Field
 
+from radplug.desk import Ending
 from radplug.domain import Case, CaseState, Delivery, DeliveryState, DocumentKind, Draft
 from radplug.people import Person, Right
 from radplug.records.viewing import CaseView
@@ -44,6 +45,8 @@ class RowAnswer(CaseAnswer):
     doubtful: bool
     lowest: float | None = Field(description="Confidence of the sentence that the model was least sure of")
     destinations: dict[str, DeliveryState] = Field(description="Of the latest draft")
+    ending: Ending | None = Field(description="What somebody has done with the draft; it is one all the same")
+    open_with: list[str] = Field(description="Who has the case open, first who opened it first")
 
 
 class PageAnswer(BaseModel):
@@ -78,6 +81,8 @@ class DraftAnswer(BaseModel):
     doubtful: bool
     lowest: float | None
     model: str
+    accepted_by: str = Field(description="Who has accepted it as a draft; empty: nobody")
+    offered: bool = Field(description="From late images, after somebody had begun: sent only once it is accepted")
     key_images: list[KeyImageAnswer] | None = Field(description="What the model was shown. Scope patients")
     report: ReportAnswer | None = Field(description="Scope reports")
 
@@ -163,6 +168,8 @@ def _row(row: Row, person: Person) -> RowAnswer:
         doubtful=row.doubtful,
         lowest=row.lowest,
         destinations=dict(row.destinations),
+        ending=row.ending,
+        open_with=list(row.readers),
     )
 
 
@@ -180,6 +187,8 @@ def _draft(draft: Draft, person: Person) -> DraftAnswer:
         doubtful=draft.doubtful,
         lowest=text.confidence.lowest if text.confidence else None,
         model=f"{text.identity.name} {text.identity.version}",
+        accepted_by=draft.accepted_by,
+        offered=draft.offered,
         key_images=images if person.may(Right.PATIENTS) else None,
         report=report if person.may(Right.REPORTS) else None,
     )

@@ -12,8 +12,9 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy.exc import SQLAlchemyError
 
 from radplug.logs import told
-from radplug.records.worklist import Moment, Worklist
+from radplug.records.worklist import Moment
 from radplug.web.who import LookingOn, Site, still_in
+from radplug.wiring import House
 
 LOOK_EVERY = 0.3  # seconds
 STILL_THERE_EVERY = 15.0  # seconds; proxies close a connection that says nothing
@@ -26,8 +27,8 @@ log = structlog.get_logger(__name__)
 class Watch:
     """Counts how often the rows have moved, and wakes who waits for it."""
 
-    def __init__(self, worklist: Worklist) -> None:
-        self._worklist = worklist
+    def __init__(self, house: House) -> None:
+        self._house = house
         self._moment: Moment | None = None
         self._count = 0
         self._moved = asyncio.Event()
@@ -43,7 +44,7 @@ class Watch:
     async def _look(self) -> None:
         while True:
             try:
-                moment = await asyncio.to_thread(self._worklist.moment)
+                moment = await asyncio.to_thread(self._house.worklist.moment, self._house.now())
             except SQLAlchemyError as error:
                 log.warning("the database cannot be looked at; trying again", **told(error))
             else:

@@ -71,6 +71,7 @@ def pixels(
         "slope": shown.slope,
         "intercept": shown.intercept,
         "window": [shown.window.center, shown.window.width] if shown.window else None,
+        "curve": shown.window.function if shown.window else None,
         "inverted": shown.inverted,
         "hounsfield": shown.hounsfield,
     }

@@ -48,7 +48,7 @@ def _context(house: House, person: Person, asked: Wanted, request: Request) -> d
         "patients": person.may(Right.PATIENTS),
         "reports": person.may(Right.REPORTS),
         "asked": asked,
-        "page": house.worklist.page(asked, patients=person.may(Right.PATIENTS)),
+        "page": house.worklist.page(asked, house.now(), patients=person.may(Right.PATIENTS)),
         "states": CaseState,
         "sorts": Sort,
         "stat": Priority.STAT,

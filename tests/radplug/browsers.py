@@ -5,13 +5,12 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from urllib.parse import urlencode, urlsplit
 
-import pytest
 from peers import tool
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -70,18 +69,21 @@ class Client:
 
 
 class Worker:
-    """Redrafts in a thread of its own, one case at a time, as a worker's process does."""
+    """Redrafts and delivers in a thread of its own, one case at a time, as a worker's process does."""
 
     def __init__(self, house: House) -> None:
         self._house = house
         self._one = threading.Lock()
 
     def redraft(self, case_id: str) -> None:
-        threading.Thread(target=self._redraft, args=(case_id,)).start()
+        threading.Thread(target=self._do, args=(pipeline.redraft, case_id)).start()
 
-    def _redraft(self, case_id: str) -> None:
+    def deliver(self, case_id: str) -> None:
+        threading.Thread(target=self._do, args=(pipeline.deliver, case_id)).start()
+
+    def _do(self, stage: Callable[[House, str], None], case_id: str) -> None:
         with self._one:
-            pipeline.redraft(self._house, case_id)
+            stage(self._house, case_id)
 
 
 @contextmanager
@@ -93,10 +95,17 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+SCRIPT_ERRORS: list[str] = []  # what went wrong in the scripts of pages; it fails the test
+
+
+def watched(page: Page) -> Page:
+    page.on("pageerror", lambda error: SCRIPT_ERRORS.append(f"{page.url}: {error}"))
+    return page
+
+
 def signed_in(browser: Browser, address: str, name: str, *, width: int = 1440, height: int = 900) -> Page:
-    """A page of its own profile, on the worklist; what goes wrong in its scripts fails the test."""
-    page = browser.new_context(viewport={"width": width, "height": height}).new_page()
-    page.on("pageerror", lambda error: pytest.fail(f"an error in a page's script: {error}"))
+    """A page of its own profile, on the worklist."""
+    page = watched(browser.new_context(viewport={"width": width, "height": height}).new_page())
     page.goto(address)
     page.get_by_label("Name").fill(name)
     page.get_by_label("Password").fill(PASSWORD)

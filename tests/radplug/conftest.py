@@ -8,12 +8,20 @@ from typing import Any
 
 import pytest
 import tiny_checkpoint
-from browsers import with_accounts
+from browsers import SCRIPT_ERRORS, with_accounts
 from houses import house_at
 
 from radplug.settings import Settings
 from radplug.web.serving import serving
 from radplug.wiring import House
+
+
+@pytest.fixture(autouse=True)
+def no_script_fails() -> Iterator[None]:
+    yield
+    errors = SCRIPT_ERRORS.copy()
+    SCRIPT_ERRORS.clear()
+    assert not errors
 
 
 @pytest.fixture

@@ -144,9 +144,9 @@ def test_what_a_token_reads_and_does_is_noted_under_its_name(
 
 
 def test_looking_is_no_change(house: House, program: Callable[..., Program], case: Case) -> None:
-    before = house.worklist.moment()
+    before = house.worklist.moment(house.now())
     program("cases").get(f"/cases/{case.id}")
-    assert house.worklist.moment() == before
+    assert house.worklist.moment(house.now()) == before
 
 
 def test_an_accession_number_of_two_cases_is_a_conflict(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsers import PASSWORD, Client, Worker, chromium, settled, signed_in
+from browsers import PASSWORD, Client, Worker, chromium, settled, signed_in, watched
 from houses import house_at, send_study
 from playwright.sync_api import Page, expect
 
@@ -69,8 +69,7 @@ def case(house: House, tmp_path: Path) -> Case:
 @pytest.fixture
 def opened(worklist: Page, case: Case) -> Iterator[Callable[[str], Page]]:
     """Opens the case in a tab with this script."""
-    tab = worklist.context.new_page()
-    tab.on("pageerror", lambda error: pytest.fail(f"an error in a page's script: {error}"))
+    tab = watched(worklist.context.new_page())
 
     def open_with(script: str) -> Page:
         tab.add_init_script(script)

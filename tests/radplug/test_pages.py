@@ -14,6 +14,7 @@ from houses import receive_file, send_study
 from image_samples import image, part10
 from playwright.sync_api import Browser, Page, expect
 
+from dicom_io.rendering import render
 from radplug import pipeline
 from radplug.domain import Case, CaseState, Dictation
 from radplug.people import Role
@@ -125,6 +126,7 @@ def test_5000_cases_page_by_page_and_searched(site: House, browser: Browser, add
     expect(page.get_by_text("5000 cases")).to_be_visible()
     page.keyboard.press("]")
     expect(page.get_by_text("page 2 of 100", exact=True)).to_be_visible()
+    page.locator("#live.well").wait_for()
     expect(rows.first).to_contain_text("Phantom, 0050")
     page.keyboard.press("[")
     expect(page.get_by_text("page 1 of 100", exact=True)).to_be_visible()
@@ -234,6 +236,22 @@ def test_a_stack_of_500_slices_is_scrolled_windowed_and_zoomed(
     expect(told).not_to_contain_text("window -600 / 1500")
     page.keyboard.press("0")
     expect(told).to_contain_text("image 490 of 500 · window 40 / 400 · 100%")
+
+
+@pytest.mark.parametrize("curve", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
+def test_a_window_is_drawn_as_it_is_rendered(site: House, page: Page, address: str, tmp_path: Path, curve: str) -> None:
+    file = tmp_path / "ramp.dcm"
+    ramp = np.tile(np.arange(64, dtype=np.uint16), (64, 1))
+    file.write_bytes(part10(image(ramp, WindowCenter=30, WindowWidth=20, VOILUTFunction=curve)))
+    case = receive_file(site, file)
+    page.goto(f"{address}/cases/{case.id}")
+    expect(page.locator("#viewer output")).to_contain_text("window 30 / 20")
+    drawn = page.evaluate(
+        """() => { const c = document.querySelector("#viewer canvas"), pixel = Math.min(c.width, c.height) / 64;
+        return [...Array(64).keys()].map((column) =>
+          c.getContext("2d").getImageData(c.width / 2 + (column - 31.5) * pixel, c.height / 2, 1, 1).data[0]) }"""
+    )
+    assert np.abs(np.array(drawn) - render(file).pixels[32, :, 0]).max() <= 1
 
 
 # ── editing ──

@@ -69,7 +69,7 @@ def test_without_destinations_the_draft_stands_all_the_same(
     assert (case.state, case.version, deliveries) == (CaseState.DELIVERED, 1, ())
     (draft,) = house.viewing.drafts(case.id)
     assert draft.text.sections
-    (row,) = house.worklist.page(Wanted(), patients=True).rows
+    (row,) = house.worklist.page(Wanted(), house.now(), patients=True).rows
     assert (row.case, row.lowest) == (case, draft.text.confidence and draft.text.confidence.lowest)
 
 

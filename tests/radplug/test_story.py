@@ -39,13 +39,13 @@ def test_a_study_comes_is_drafted_steered_and_accepted(tmp_path: Path) -> None:
         page.locator("form.pin").first.wait_for()
         for edit, (section, phrase) in enumerate(PHRASES.items(), start=1):
             page.evaluate(
-                """() => { const status = document.getElementById("status"); window.steps = [];
-                new MutationObserver(() => steps.push(status.textContent)).observe(status, {childList: true}) }"""
+                """() => { const step = document.getElementById("step"); window.steps = [];
+                new MutationObserver(() => steps.push(step.textContent)).observe(step, {childList: true}) }"""
             )
             page.get_by_label(f"Pin a phrase in {section}").fill(phrase)
             page.keyboard.press("Enter")
             page.locator(f"#draft[data-edit='{edit}']:not(.drafting)").wait_for(timeout=30_000)
-            assert any(step.startswith("drafting, step") for step in page.evaluate("steps"))
+            assert any(step.startswith("step ") for step in page.evaluate("steps"))
         expect(page.locator("#draft mark.anchor")).to_have_text(list(PHRASES.values()))
 
         page.keyboard.press("Control+Enter")

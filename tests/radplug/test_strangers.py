@@ -12,6 +12,7 @@ from houses import SIZE, receive_file
 from playwright.sync_api import Browser, expect
 from pydicom import dcmread
 
+from hl7.orders import Order
 from radplug import pipeline
 from radplug.acceptance import synthetic_study
 from radplug.domain import Case, Dictation
@@ -59,6 +60,7 @@ def test_a_name_is_shown_as_it_is_written(
 
 def test_markup_is_text_wherever_it_comes_from(site: House, address: str, browser: Browser, tmp_path: Path) -> None:
     case = study_of(site, tmp_path / "study", f"{ATTACK}^Eve", f"{ATTACK} chest"[:64])
+    site.receiving.add_order(Order(case.accession_number, indication=f"{ATTACK} cough"), site.now())
     said = Dictation("FINDINGS", f"{ATTACK} is seen.", "test", site.now(), study_uid=case.study_uid)
     site.receiving.add_dictation(said)
     pipeline.draft(site, case.id, "worker")
@@ -74,10 +76,15 @@ def test_markup_is_text_wherever_it_comes_from(site: House, address: str, browse
     assert page.evaluate("blocked") == []
     page.goto(f"{address}/cases/{case.id}")
     expect(page.locator(".patient strong")).to_contain_text("<script>alert(2)</script>")
+    expect(page.locator(".order")).to_have_text(f"Indication: {ATTACK} cough")
     expect(page.locator("#draft mark.anchor")).to_have_text(f"{ATTACK} is seen.")
     pin(page, f"{ATTACK} again.")
     page.locator("#draft[data-edit='1']").wait_for()
-    expect(page.locator(".patient img, .patient script, #draft img, #draft script, .worklist img")).to_have_count(0)
+    expect(
+        page.locator(
+            ".patient img, .patient script, .order img, .order script, #draft img, #draft script, .worklist img"
+        )
+    ).to_have_count(0)
     assert page.evaluate("blocked") == []
     page.context.close()
 

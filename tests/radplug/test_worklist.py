@@ -49,7 +49,7 @@ def add_draft(house: House, case_id: str, version: int, lowest: float | None, **
 
 
 def shown(house: House, wanted: Wanted | None = None, *, patients: bool = True) -> Page:
-    return house.worklist.page(wanted or Wanted(), patients=patients)
+    return house.worklist.page(wanted or Wanted(), house.now(), patients=patients)
 
 
 def ids(page: Page) -> list[str]:
@@ -144,12 +144,28 @@ def test_pages(house: House) -> None:
 
 
 def test_the_moment_moves_with_every_change(house: House) -> None:
-    before = house.worklist.moment()
-    add(house, 1)
-    arrived = house.worklist.moment()
-    house.audit.note("drafted", "1")
-    assert len({before, arrived, house.worklist.moment()}) == 3
-    assert house.worklist.moment() == house.worklist.moment()
+    moments = [house.worklist.moment(NOW)]
+    case_id = add(house, 1)
+    moments.append(house.worklist.moment(NOW))
+    house.audit.note("drafted", case_id)
+    moments.append(house.worklist.moment(NOW))
+    house.readers.has_open(case_id, "maria", NOW)
+    moments.append(house.worklist.moment(NOW))
+    assert len(set(moments)) == 4
+    house.readers.has_open(case_id, "maria", NOW + timedelta(seconds=2))
+    assert house.worklist.moment(NOW + timedelta(seconds=2)) == moments[-1]
+    assert house.worklist.moment(NOW + timedelta(minutes=1)) == moments[-2]
+
+
+def test_a_row_tells_who_has_the_case_open(house: House) -> None:
+    case_id = add(house, 1)
+    house.readers.has_open(case_id, "zoe", NOW)
+    house.readers.has_open(case_id, "maria", NOW + timedelta(seconds=1))
+    open_with = [
+        list(house.worklist.page(Wanted(), NOW + timedelta(seconds=after), patients=True).rows[0].readers)
+        for after in (2, 20.5, 60)
+    ]
+    assert open_with == [["zoe", "maria"], ["maria"], []]
 
 
 def test_the_schema_is_what_the_migrations_make(house: House) -> None:

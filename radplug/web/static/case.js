@@ -1,4 +1,4 @@
-import { live, showLive } from "./live.js";
+import { live, showLive, signInAgain } from "./live.js";
 
 // What is copied out of a draft says what it is.
 const banner = document.getElementById("banner");
@@ -12,18 +12,19 @@ document.addEventListener("copy", (event) => {
 
 // A newer draft is offered, never swapped in; where there was none, there is nothing to be swapped.
 const shown = document.querySelector("[data-case]").dataset;
-async function look() {
-  const answer = await fetch(`/cases/${shown.case}/version`).catch(() => null);
-  if (answer?.status === 401) return location.reload();
-  if (!answer?.ok || (await answer.text()) === shown.version) return;
+export function look(version) {
+  if (version === shown.version) return;
   if (shown.version === "0") location.reload();
-  else {
-    document.getElementById("newer").hidden = false;
-    document.dispatchEvent(new CustomEvent("newer"));
-  }
+  else document.getElementById("newer").hidden = false;
 }
-live("/changes", { change: look }, showLive);
+async function ask() {
+  const answer = await fetch(`/cases/${shown.case}/version`).catch(() => null);
+  if (answer?.status === 401) signInAgain();
+  else if (answer?.ok) look(await answer.text());
+}
+if (!("steered" in shown)) live("/changes", { change: ask }, showLive); // else the desk's own events tell it
 
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && !event.target.matches("input, select, textarea")) location.href = "/";
+  if (event.key !== "Escape" || event.target.matches("input, select, textarea") || document.querySelector("dialog[open]")) return;
+  location.href = "/";
 });

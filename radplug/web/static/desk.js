@@ -1,5 +1,6 @@
 // The report under the radiologist's hands: pinned words stay, the gaps are drafted anew before their eyes.
-import { live } from "./live.js";
+import { look } from "./case.js";
+import { live, showLive, signInAgain } from "./live.js";
 
 const caseId = document.querySelector("[data-case]").dataset.case;
 const report = document.getElementById("draft");
@@ -15,9 +16,9 @@ async function ask(method, path, body) {
   const answer = await fetch(`/api/v1/cases/${caseId}${path}`, {
     method, headers: body && { "Content-Type": "application/json" }, body: body && JSON.stringify(body),
   }).catch(() => null);
-  if (answer?.status === 401) return location.reload();
+  if (answer?.status === 401) return signInAgain();
   if (!answer) return say("the connection is lost; nothing was changed");
-  const told = await answer.json();
+  const told = await answer.json().catch(() => ({}));
   if (answer.status === 409) { await refresh(); return say("somebody else has edited this case; this is theirs"); }
   if (!answer.ok) return say(typeof told.detail === "string" ? told.detail : "this cannot be done");
   show(told);
@@ -34,6 +35,7 @@ export function say(text) { if (status.textContent !== text) status.textContent 
 const element = (name, className, text) => Object.assign(document.createElement(name), { className, textContent: text });
 
 function show(told) {
+  if (told.revision < desk?.revision) return; // overtaken on its way by a later one
   const focused = document.activeElement?.closest?.("form.pin")?.dataset.section;
   const typed = new Map([...report.querySelectorAll("form.pin")].map((form) => [form.dataset.section, form.elements[0].value]));
   const drafted = desk?.drafting && !told.drafting;
@@ -222,4 +224,5 @@ live(`/api/v1/cases/${caseId}/events`, {
   },
   frame: (event) => showFrame(JSON.parse(event.data)),
   desk: refresh,
-});
+  version: ({ data }) => look(data),
+}, showLive);

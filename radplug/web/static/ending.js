@@ -1,5 +1,5 @@
 // How a case is left: accepted as a draft, discarded, or given back; and what late images would change in it.
-import { edit, refresh, say } from "./desk.js";
+import { edit, say } from "./desk.js";
 
 const caseId = document.querySelector("[data-case]").dataset.case;
 const place = (id) => document.getElementById(id);
@@ -18,7 +18,6 @@ document.addEventListener("desk", ({ detail: desk }) => {
   else if (offered !== desk.offer) propose(desk);
   if (desk.offer !== null) place("newer").hidden = true;
 });
-document.addEventListener("newer", refresh);
 
 async function propose(desk) {
   offered = desk.offer;

@@ -3,12 +3,12 @@ export function live(address, heard, show = () => {}) {
   const events = new EventSource(address);
   events.addEventListener("open", () => show("live", true));
   for (const [kind, told] of Object.entries(heard)) events.addEventListener(kind, told);
-  events.addEventListener("over", () => location.reload());
+  events.addEventListener("over", signInAgain);
   events.addEventListener("error", async () => {
     show("connection lost, trying again", false);
     if (events.readyState !== EventSource.CLOSED) return;
     const answer = await fetch("/rows", { redirect: "manual" }).catch(() => null);
-    if (answer && answer.status === 401) location.reload();
+    if (answer && answer.status === 401) signInAgain();
     else setTimeout(() => live(address, heard, show), 2000);
   });
 }
@@ -18,6 +18,12 @@ export function showLive(text, well) {
   place.textContent = text;
   place.classList.toggle("well", well);
 }
+
+// The session has ended. Who signs out is on the way elsewhere already, and a reload would call them back.
+let leaving = false;
+addEventListener("beforeunload", () => { leaving = true; });
+addEventListener("pageshow", () => { leaving = false; });
+export function signInAgain() { if (!leaving) location.reload(); }
 
 // Ages grow by themselves.
 export function age() {

@@ -48,10 +48,17 @@ async function go(index) {
     for (const next of [at + step, at - step]) if (next >= 0 && next < count) fetched(next).catch(() => {});
 }
 
-// A table from value to grey, then a lookup for each pixel (PS3.3 C.11.2.1.2).
+// How much of the light a value gets, 0 to 1 (PS3.3 C.11.2.1.2.1, C.11.2.1.3).
+const CURVES = {
+  LINEAR: (value, center, width) => (value - center + width / 2) / Math.max(width - 1, 1e-6),
+  LINEAR_EXACT: (value, center, width) => (value - center + width / 2) / width,
+  SIGMOID: (value, center, width) => 1 / (1 + Math.exp((-4 * (value - center)) / width)),
+};
+
+// A table from value to grey, then a lookup for each pixel.
 function draw() {
   if (!shown) return;
-  const { rows, columns, pixels, colour, slope, intercept, inverted } = shown;
+  const { rows, columns, pixels, colour, slope, intercept, inverted, curve } = shown;
   off.width = columns;
   off.height = rows;
   const image = off.getContext("2d").createImageData(columns, rows);
@@ -59,10 +66,10 @@ function draw() {
   if (colour) {
     for (let i = 0, j = 0; i < out.length; i++, j += 3) out[i] = 0xff000000 | (pixels[j + 2] << 16) | (pixels[j + 1] << 8) | pixels[j];
   } else {
-    const [center, width] = window_;
+    const [center, width] = window_, light = CURVES[curve];
     const greys = new Uint32Array(65536);
     for (let stored = -32767; stored <= 32767; stored++) {
-      const share = Math.min(Math.max((stored * slope + intercept - (center - width / 2)) / width, 0), 1);
+      const share = Math.min(Math.max(light(stored * slope + intercept, center, width), 0), 1);
       const grey = Math.round((inverted ? 1 - share : share) * 255);
       greys[stored + 32768] = 0xff000000 | (grey << 16) | (grey << 8) | grey;
     }

@@ -1,4 +1,4 @@
-import { age, live, showLive } from "./live.js";
+import { age, live, showLive, signInAgain } from "./live.js";
 
 const rows = document.getElementById("rows");
 const filter = document.getElementById("filter");
@@ -13,7 +13,7 @@ async function refresh() {
   fetching = new AbortController();
   try {
     const answer = await fetch("/rows" + location.search, { signal: fetching.signal });
-    if (answer.status === 401) return location.reload();
+    if (answer.status === 401) return signInAgain();
     if (answer.ok) show(await answer.text());
   } catch { /* the connection is lost; it is told beside, and the rows are asked for again once it is back */ }
   fetching = null;

@@ -1,0 +1,90 @@
+"""`radplug up`, and each station by itself."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import ExitStack
+from typing import Annotated, Literal
+
+import typer
+
+from model_runtime.checkpoints.model_card import ModelCard
+from model_runtime.lora.adapter_card import AdapterCard
+from radplug.adapter_rules import directories
+from radplug.commands.console import Stop, house_of
+from radplug.wiring import House
+
+PANEL = "Stations"
+commands = typer.Typer()
+
+
+@commands.command(rich_help_panel=PANEL)
+def up(context: typer.Context) -> None:
+    """Run all stations in the foreground until Ctrl-C; without broker.url, with a private Redis of their own."""
+    from radplug.clock import ring_for_everything
+    from radplug.embedded_redis import EmbeddedRedis
+    from radplug.supervisor import Supervisor
+
+    house = house_of(context, "up", check_schema=False)
+    # what no restart of a station would mend is said before any is started
+    house.settings.listener.callers  # noqa: B018
+    ModelCard.read(house.checkpoint)
+    for directory in directories(house.settings.adapter):
+        AdapterCard.read(directory)
+    house.template_files  # noqa: B018
+    house.database.migrate()
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with ExitStack() as stack:
+        redis = None if house.settings.broker.url else stack.enter_context(EmbeddedRedis())
+        supervisor = Supervisor(context.obj, {"RADPLUG_BROKER__URL": redis.url} if redis else {})
+        stack.callback(supervisor.stop)
+        supervisor.start()
+        while not stop.wait(0.2):
+            supervisor.look()
+            if redis and not redis.alive:
+                redis.start()
+                ring_for_everything(house)
+
+
+@commands.command(rich_help_panel=PANEL)
+def listen(context: typer.Context) -> None:
+    """Receive studies: Verification and Storage SCP."""
+    from radplug import stations
+
+    stations.listen(house_of(context, "listener"))
+
+
+@commands.command(rich_help_panel=PANEL)
+def clock(context: typer.Context) -> None:
+    """Close studies that are complete, and ring for work that is due."""
+    from radplug import stations
+    from radplug.worker import CeleryDoorbell
+
+    house = house_of(context, "clock")
+    stations.run_clock(house, CeleryDoorbell(_broker_url(house)))
+
+
+@commands.command(rich_help_panel=PANEL)
+def work(context: typer.Context, queue: Annotated[Literal["draft", "delivery"], typer.Argument()]) -> None:
+    """Work through a queue: draft (one for each GPU), or delivery."""
+    from radplug import stations
+
+    house = house_of(context, queue)
+    raise typer.Exit(stations.work(house, _broker_url(house), queue))
+
+
+@commands.command(rich_help_panel=PANEL)
+def web(context: typer.Context) -> None:
+    """Serve the worklist to browsers."""
+    from radplug import stations
+
+    stations.web(house_of(context, "web"))
+
+
+def _broker_url(house: House) -> str:
+    if not house.settings.broker.url:
+        raise Stop("broker.url is not set; `radplug up` starts a private Redis, a single station needs one named")
+    return house.settings.broker.url
