@@ -8,12 +8,16 @@ from typing import Any
 
 import pytest
 import tiny_checkpoint
-from browsers import SCRIPT_ERRORS, with_accounts
-from houses import house_at
+from browsers import SCRIPT_ERRORS, Worker, chromium, signed_in, with_accounts
+from houses import house_at, send_study
+from playwright.sync_api import Browser, Page
 
+from radplug import pipeline
+from radplug.domain import Case
+from radplug.people import Role
 from radplug.settings import Settings
 from radplug.web.serving import serving
-from radplug.wiring import House
+from radplug.wiring import DEMO_CHECKPOINT, House
 
 
 @pytest.fixture(autouse=True)
@@ -70,3 +74,45 @@ def address(site: House) -> Iterator[str]:
     """Of `site`'s pages."""
     with serving(site) as address:
         yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    page = signed_in(browser, address, Role.RADIOLOGIST)
+    yield page
+    page.context.close()
+
+
+@pytest.fixture
+def drafted(build: Callable[..., House], tmp_path: Path) -> tuple[House, Case]:
+    """A case that the demo model has drafted."""
+    model = {"checkpoint": DEMO_CHECKPOINT, "threads": 1}
+    house = with_accounts(build(web={"port": 0}, model=model, drafting={"assume_body_part": "CHEST"}))
+    case = send_study(house, tmp_path / "study")
+    pipeline.draft(house, case.id, "worker")
+    return house, house.viewing.case(case.id)
+
+
+@pytest.fixture
+def open_case(drafted: tuple[House, Case], browser: Browser) -> Iterator[Callable[[], Page]]:
+    """Opens the case in a browser of its own."""
+    house, case = drafted
+    opened: list[Page] = []
+    with serving(house, Worker(house)) as address:
+
+        def open_one() -> Page:
+            page = signed_in(browser, address, Role.RADIOLOGIST)
+            opened.append(page)
+            page.goto(f"{address}/cases/{case.id}")
+            page.locator("form.pin").first.wait_for()
+            return page
+
+        yield open_one
+        for page in opened:
+            page.context.close()

@@ -6,11 +6,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import sqlalchemy as sa
+from image_samples import image, part10
+
 from dicom_io.part10 import file_header
 from dicom_io.reading import read_instance
 from radplug import pipeline
 from radplug.acceptance import synthetic_study
-from radplug.domain import Case
+from radplug.domain import Case, CaseState
+from radplug.records.schema import cases
 from radplug.settings import Settings
 from radplug.wiring import House
 
@@ -54,3 +59,46 @@ def receive_file(house: House, file: Path) -> Case:
     later = datetime.now(UTC) + timedelta(seconds=1)
     house.drafting.close(case.id, later)
     return house.viewing.case(case.id)
+
+
+def add_cases(house: House, count: int) -> None:
+    """Rows alone: what the worklist shows of cases that were delivered long ago."""
+    now = house.now()
+    rows = [
+        {
+            "id": f"{number:012x}",
+            "study_uid": f"1.2.3.{number}",
+            "state": CaseState.DELIVERED,
+            "patient_name": f"Phantom^{number:04}",
+            "modality": ("DX", "CT")[number % 2],
+            "first_received_at": now - timedelta(minutes=number),
+            "last_received_at": now - timedelta(minutes=number),
+            "hard_deadline_at": now,
+        }
+        for number in range(count)
+    ]
+    with house.database.writing() as connection:
+        connection.execute(sa.insert(cases), rows)
+
+
+def add_slices(house: House, case: Case, count: int, modality: str = "CT") -> None:
+    """Another series in the case's study, each slice a little brighter than the one before."""
+    for number in range(count):
+        slice_ = image(
+            np.full((64, 64), 1000 + 4 * number, np.uint16),
+            Modality=modality,
+            SOPInstanceUID=f"1.2.3.{number + 1}",
+            SeriesInstanceUID="1.2.3",
+            StudyInstanceUID=case.study_uid,
+            SeriesNumber=2,
+            SeriesDescription="Thorax",
+            InstanceNumber=number + 1,
+            RescaleSlope=1,
+            RescaleIntercept=-1024,
+            RescaleType="HU",
+            WindowCenter=40,
+            WindowWidth=400,
+        )
+        file = house.store.root / f"slice-{number}.dcm"
+        file.write_bytes(part10(slice_))
+        receive_file(house, file)

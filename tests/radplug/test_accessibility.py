@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browsers import Worker, chromium, pin, settled, signed_in, with_accounts
+from browsers import Worker, pin, settled, signed_in, with_accounts
 from houses import house_at, send_study
 from playwright.sync_api import Browser, Page, expect
 
@@ -42,12 +42,6 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 def address(house: House) -> Iterator[str]:
     with serving(house, Worker(house)) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

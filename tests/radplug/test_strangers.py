@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from browsers import chromium, pin, signed_in
+from browsers import pin, signed_in
 from houses import SIZE, receive_file
 from playwright.sync_api import Browser, expect
 from pydicom import dcmread
@@ -21,12 +20,6 @@ from radplug.web.serving import serving
 from radplug.wiring import House
 
 ATTACK = "<img src=x onerror=alert(1)><script>alert(2)</script>"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 def study_of(house: House, folder: Path, name: str, description: str = "") -> Case:
