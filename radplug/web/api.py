@@ -7,6 +7,7 @@ import json
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from time import monotonic
 from typing import Annotated, Protocol
 
 from fastapi import APIRouter, Depends, Header, Request
@@ -18,7 +19,7 @@ from radplug.desk import BadEdit, Desk, Edit, Phrase, Sign, StaleEdit, moved, na
 from radplug.domain import Dictation
 from radplug.people import Right
 from radplug.web.answers import BIGGEST, PRINTED, REFUSALS, WHO, CasePath, DeskAnswer, Kept, Number, desk_answer
-from radplug.web.changes import OVER, STILL_THERE, STILL_THERE_EVERY
+from radplug.web.changes import OVER, STILL_THERE, STILL_THERE_EVERY, Stir, until
 from radplug.web.dictated import case_to_be, keep, sent_once
 from radplug.web.who import Acting, LookingOn, Site, needs, still_in
 from radplug.wiring import House
@@ -180,15 +181,18 @@ async def events(case: CaseId, request: Request, house: Site, person: LookingOn)
         house.readers.has_open(case, person.name, house.now())
         return list(house.readers.others(case, person.name, house.now()))
 
+    stir: Stir = request.app.state.stir
+
     async def heard() -> AsyncIterator[str]:
         before: Sign | None = None
         here: list[str] | None = None
-        quiet = since_asked = 0.0
+        told_at = asked_at = monotonic()
         while True:
-            if here is None or since_asked >= OTHERS_EVERY:
-                since_asked, known, here = 0.0, here, await asyncio.to_thread(others)
+            if here is None or monotonic() - asked_at >= OTHERS_EVERY:
+                asked_at, known, here = monotonic(), here, await asyncio.to_thread(others)
                 if here != known:
                     yield f"event: others\ndata: {json.dumps(here)}\n\n"
+            stirred = stir.next()
             now = await asyncio.to_thread(house.desks.sign, case)
             if before is None or now.version != before.version:
                 yield f"event: version\ndata: {now.version}\n\n"
@@ -196,17 +200,15 @@ async def events(case: CaseId, request: Request, house: Site, person: LookingOn)
                 yield f"event: desk\ndata: {now.revision}\n\n"
             elif now.frame is not None and now != before:
                 yield f"event: frame\ndata: {now.frame}\n\n"
-            elif quiet > STILL_THERE_EVERY:
+            elif monotonic() - told_at > STILL_THERE_EVERY:
                 if not await still_in(request, house):
                     yield OVER
                     return
                 yield STILL_THERE
             else:
-                pause = LOOK_EVERY if now.drafting else IDLE
-                quiet, since_asked = quiet + pause, since_asked + pause
-                await asyncio.sleep(pause)
+                await until(stirred, LOOK_EVERY if now.drafting else IDLE)
                 continue
-            before, quiet = now, 0.0
+            before, told_at = now, monotonic()
 
     return StreamingResponse(heard(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
@@ -245,6 +247,7 @@ def _gone(request: Request, house: House, desk: Desk, to: int | None, by: str, w
 def done(request: Request, house: House, desk: Desk, by: str, what: str) -> DeskAnswer:
     """The answer to an edit, which stands in the audit, and whose worker is woken."""
     house.audit_by(by).note(what, desk.edit.case_id, edit=desk.edit.number)
+    request.app.state.stir.done()
     bell: Bell | None = request.app.state.bell
     if bell and _waits(desk.edit):
         with suppress(BellBroken):  # the clock rings for it

@@ -36,7 +36,7 @@ from radplug.web import (
     worklist,
 )
 from radplug.web.api import Bell
-from radplug.web.changes import Watch
+from radplug.web.changes import Stir, Watch
 from radplug.web.provider import Provider
 from radplug.web.shield import Shield
 from radplug.web.tries import Tries
@@ -52,7 +52,7 @@ def create(house: House, bell: Bell | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.watch = Watch(house)
+        app.state.watch, app.state.stir = Watch(house), Stir()
         async with app.state.watch.going():
             yield
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import structlog
 from fastapi import APIRouter, Request
@@ -63,6 +63,32 @@ class Watch:
         while self._count == since:
             await self._moved.wait()
         return self._count
+
+
+class Stir:
+    """Wakes who looks at a case from time to time, as soon as something has been done to one through this process."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._done = asyncio.Event()
+
+    def done(self) -> None:
+        """May be called from any thread."""
+        self._loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        self._done.set()
+        self._done = asyncio.Event()
+
+    def next(self) -> asyncio.Event:
+        """What will be set as soon as something is done. Take it before looking, and nothing is missed."""
+        return self._done
+
+
+async def until(event: asyncio.Event, seconds: float) -> None:
+    """Wait for it, and no longer than this."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
 
 
 @router.get("/changes")

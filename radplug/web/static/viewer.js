@@ -44,8 +44,12 @@ async function go(index) {
     shown = null;
     told.textContent = `image ${at + 1} of ${count}: ${error.message}`;
   }
-  for (let step = 1; step <= AHEAD; step++)
-    for (const next of [at + step, at - step]) if (next >= 0 && next < count) fetched(next).catch(() => {});
+  const near = [];
+  for (let step = 1; step <= AHEAD; step++) near.push(at + step, at - step);
+  for (const next of near) { // one after another, so that a jump does not wait behind them
+    if (wanted !== address(at)) return;
+    if (next >= 0 && next < count) await fetched(next).catch(() => {});
+  }
 }
 
 // How much of the light a value gets, 0 to 1 (PS3.3 C.11.2.1.2.1, C.11.2.1.3).
