@@ -1,7 +1,7 @@
 """How fast the worklist feels: from an edit to its first frame and to its text, a stack, a page of 100,000 cases.
 
     python bench/worklist.py                       # a whole site of its own on this machine, the demo checkpoint
-    python bench/worklist.py --edits 100 --cases 0 --slices 0
+    python bench/worklist.py --edits 100 --cases 0 --slices 0 --device cuda --checkpoint /models/theirs
 
 Edits go the page's own way: HTTP to the web station, the queue, the worker, and server-sent events back. What a
 browser then takes to show a denoising frame is not in it. Images are timed in a real Chromium, from the key to the
@@ -44,7 +44,7 @@ from radplug.people import Role
 from radplug.records.schema import cases
 from radplug.records.worklist import Sort, Wanted
 from radplug.settings import Settings
-from radplug.wiring import House
+from radplug.wiring import DEMO_CHECKPOINT, House
 
 PHRASES = ("Small right pleural effusion.", "The heart is enlarged.", "No pneumothorax.", "Discussed by phone.")
 SITE = """
@@ -59,6 +59,9 @@ keep_free_mib = 64
 quiet_seconds = 0.5
 [web]
 port = 0
+[model]
+device = "{device}"
+checkpoint = {checkpoint}
 """
 
 
@@ -67,9 +70,12 @@ def main() -> None:
     parser.add_argument("--edits", type=int, default=40)
     parser.add_argument("--cases", type=int, default=100_000)
     parser.add_argument("--slices", type=int, default=200)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where edits are drafted")
+    parser.add_argument("--checkpoint", type=Path, default=DEMO_CHECKPOINT, help="with what")
     arguments = parser.parse_args()
     if arguments.edits:
-        show("an edit, ms", edits(arguments.edits))
+        title = f"an edit, ms ({arguments.checkpoint.name} on {arguments.device})"
+        show(title, edits(arguments.edits, arguments.device, arguments.checkpoint))
     if arguments.slices:
         show(f"an image on the screen, ms (Chromium, {arguments.slices} slices)", images(arguments.slices))
     if arguments.cases:
@@ -86,12 +92,15 @@ def show(title: str, found: dict[str, list[float]]) -> None:
 
 
 @contextmanager
-def site_with(files: Callable[[Path], Sequence[Path]]) -> Iterator[tuple[str, str, str]]:
+def site_with(
+    files: Callable[[Path], Sequence[Path]], device: str = "cpu", checkpoint: Path = DEMO_CHECKPOINT
+) -> Iterator[tuple[str, str, str]]:
     """A running site that has drafted the study in `files(folder)`: its address, a link into it, and the case's id."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         root = Path(folder)
         pacs = stack.enter_context(SimulatedPacs("PACS", root / "pacs"))
-        toml = SITE.format(port=free_port(), data=json.dumps(str(root / "data")))
+        data, model = (json.dumps(str(path)) for path in (root / "data", checkpoint.absolute()))
+        toml = SITE.format(port=free_port(), data=data, device=device, checkpoint=model)
         site = stack.enter_context(RunningSite(root, toml))
         house, listener = site.house, site.settings.listener
         study = files(root / "study")
@@ -108,8 +117,11 @@ def site_with(files: Callable[[Path], Sequence[Path]]) -> Iterator[tuple[str, st
 # ── edits ──
 
 
-def edits(count: int) -> dict[str, list[float]]:
-    with site_with(lambda folder: synthetic_study.write(folder, 1_000_000_001, datetime.now(UTC)).files) as place:
+def edits(count: int, device: str, checkpoint: Path) -> dict[str, list[float]]:
+    def study(folder: Path) -> Sequence[Path]:
+        return synthetic_study.write(folder, 1_000_000_001, datetime.now(UTC)).files
+
+    with site_with(study, device, checkpoint) as place:
         page = Page(*place)
         found: dict[str, list[float]] = {"to the first frame": [], "to the text": []}
         for number in range(count):
