@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,11 +18,13 @@ from pydicom import dcmread
 from rich.console import Console
 
 from dicom_io.sending import Peer
+from hl7.acknowledgement import acknowledge
+from hl7.message import Message
+from hl7.mllp import Listener
 from radplug import demo
 from radplug.acceptance import synthetic_study
 from radplug.acceptance.running_site import RunningSite, free_port
 from radplug.acceptance.simulated_pacs import SimulatedPacs
-from radplug.acceptance.simulated_ris import SimulatedRis
 from radplug.domain import CaseState, Dictation
 from radplug.people import Role
 
@@ -79,7 +84,12 @@ def of_the_pages(folder: Path) -> None:
     """A site with a few studies, one of them urgent, one dictated for, and one that is not drafted."""
     if CHROMIUM is None:
         raise SystemExit("there is no chromium to make pictures with: make peers")
-    with SimulatedPacs("PACS", folder / "pacs") as pacs, SimulatedRis(folder / "ris") as ris:
+    refuses = threading.Event()
+
+    def answer(message: bytes) -> bytes:
+        return acknowledge(Message.parse(message), "AE" if refuses.is_set() else "AA")
+
+    with SimulatedPacs("PACS", folder / "pacs") as pacs, reporting_system(answer) as ris:
         toml = SITE.format(data=folder / "data", listener=free_port(), pacs=pacs.port, ris=ris.port)
         with RunningSite(folder, toml) as site, sync_playwright() as playwright:
             house = site.house
@@ -88,7 +98,10 @@ def of_the_pages(folder: Path) -> None:
             link = house.people.link("maria", house.now() + timedelta(minutes=5))
             address = next(station.detail for station in house.stations.all() if station.name == "web")
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-            page = browser.new_page(viewport={"width": 1280, "height": 640})
+            page = browser.new_page(viewport={"width": 1280, "height": 420})
+            page.goto(address)
+            page.screenshot(path=IMAGES / "sign-in.png")
+            page.set_viewport_size({"width": 1280, "height": 640})
             page.goto(f"{address}/sign-in/{link}")
             page.locator("#live.well").wait_for()
             page.locator("[data-count='complete']", has_text="0").wait_for(timeout=60_000)
@@ -105,14 +118,30 @@ def of_the_pages(folder: Path) -> None:
             page.set_viewport_size({"width": 1280, "height": 560})
             page.screenshot(path=IMAGES / "versions.png")
             page.goto(f"{address}/cases/{last}")
+            refuses.set()
             page.locator("#accept:enabled").click()
             page.get_by_text("accepted as a draft, not verified").wait_for()
+            until(lambda: bool(house.viewing.dead_letters()))
             page.goto(f"{address}/insight")
             page.screenshot(path=IMAGES / "insight.png")
             page.goto(f"{address}/templates/chest-radiograph")
             page.set_viewport_size({"width": 1280, "height": 860})
             page.screenshot(path=IMAGES / "template.png")
+            page.goto(f"{address}/api/v1/docs")
+            page.set_viewport_size({"width": 1280, "height": 640})
+            page.screenshot(path=IMAGES / "api.png")
+            page.goto(f"{address}/dead-letters")
+            page.set_viewport_size({"width": 1280, "height": 300})
+            page.screenshot(path=IMAGES / "dead-letters.png")
             browser.close()
+
+
+@contextmanager
+def reporting_system(answer: Callable[[bytes], bytes]) -> Iterator[Listener]:
+    listener = Listener("127.0.0.1", 0, answer)
+    listener.start()
+    yield listener
+    listener.stop()
 
 
 def fill(site: RunningSite, pacs: SimulatedPacs, folder: Path) -> str:
@@ -131,9 +160,18 @@ def fill(site: RunningSite, pacs: SimulatedPacs, folder: Path) -> str:
             house.receiving.add_dictation(Dictation(*said, house.now(), study_uid=study.study_uid))
             urgent = study.study_uid
         pacs.send_study(study.files, Peer(listener.ae_title, "127.0.0.1", listener.port), lambda done: None)
-    while (case := house.viewing.case_of_study(urgent)) is None or case.state is not CaseState.DELIVERED:
-        time.sleep(0.1)
+    case = house.viewing.case_of_study(urgent)
+    assert case
+    until(lambda: house.viewing.case(case.id).state is CaseState.DELIVERED)
     return case.id
+
+
+def until(so: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if so():
+            return
+        time.sleep(0.1)
+    raise SystemExit("a minute has passed, and the site is not where the next picture wants it")
 
 
 if __name__ == "__main__":
