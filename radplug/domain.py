@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dicom_io.study import Instance, Patient
 from hl7.orders import Order
-from model_runtime.canvas import Code, Template
+from model_runtime.canvas import Code, Section, Template
 from model_runtime.draft_text import DraftText
 
 
@@ -201,6 +201,7 @@ class Draft:
     version: int
     template: str
     title: Code  # of the report, as the template has it
+    sections: tuple[Section, ...]  # of the template as it was; it may have been changed since
     text: DraftText
     doubtful: bool  # the model was less sure of some sentence than the site wants it to be
     images: tuple[KeyImage, ...]

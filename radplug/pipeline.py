@@ -22,6 +22,7 @@ from time import sleep
 
 from dicom_io.study import Instance
 from hl7.orders import Order
+from model_runtime.canvas import Template
 from model_runtime.draft_text import DraftText, SectionText
 from radplug.desk import BadEdit, Desk, Frame, StaleEdit, without_struck
 from radplug.domain import (
@@ -169,6 +170,7 @@ def _keep(house: House, work: _UnderWay, text: DraftText, batch: int) -> None:
         version=case.version + 1,
         template=template.name,
         title=template.title,
+        sections=template.sections,
         text=text,
         doubtful=text.doubtful(house.policy.floor),
         images=work.brief.images,
@@ -208,6 +210,8 @@ def redraft(house: House, case_id: str) -> None:
 
     try:
         plan = house.draftsman.plan(case, instances, house.drafting.order(case))
+        if draft.sections:
+            plan = replace(plan, template=Template(draft.template, draft.title, draft.sections))
         text = house.draftsman.redraft(Brief(plan, draft.images, ()), desk, tell)
     except NotDraftable as reason:
         house.desks.refuse(edit, str(reason))

@@ -78,12 +78,24 @@ class Desks:
             StaleEdit: another edit is shown by now.
         """
         with self._database.writing() as connection:
-            if key is not None:
-                known = connection.execute(sa.select(edits.c.number).where(edits.c.key == key)).first()
-                if known:
-                    return _desk(connection, on.case_id)
+            if key is not None and connection.execute(sa.select(edits.c.number).where(edits.c.key == key)).first():
+                return _desk(connection, on.case_id)
             _advance(connection, on, phrases, struck, by=by, what=what, now=now, key=key)
             return _desk(connection, on.case_id)
+
+    def has(self, key: str) -> bool:
+        """Whether an edit has been made with this key."""
+        with self._database.reading() as connection:
+            return connection.execute(sa.select(edits.c.number).where(edits.c.key == key)).first() is not None
+
+    def renew(self, case_id: str) -> None:
+        """A desk on which nobody has done anything begins with the latest draft; for when nobody has it open."""
+        later = sa.select(cases.c.version).where(cases.c.id == case_id).scalar_subquery()
+        with self._database.writing() as connection:
+            old = (edits.c.case_id == case_id, edits.c.number == 0, edits.c.version < later)
+            untouched = (desks.c.case_id == case_id, desks.c.latest == 0, sa.exists().where(*old))
+            if connection.execute(sa.delete(desks).where(*untouched)).rowcount:
+                connection.execute(sa.delete(edits).where(edits.c.case_id == case_id))
 
     def go(self, on: Edit, to: int, now: datetime) -> Desk:
         """Show another edit: undo and redo. Raises StaleEdit."""

@@ -24,7 +24,7 @@ from radplug.records.database import Database
 from radplug.records.moves import move
 from radplug.records.receiving import INSTANCE, ORDER
 from radplug.records.schema import cases, deliveries, dictations, drafts, instances, orders
-from radplug.records.viewing import KEY_IMAGES
+from radplug.records.viewing import KEY_IMAGES, SECTIONS
 
 # Something was dictated for a case: the radiologist has its study before them.
 AWAITED = (
@@ -200,6 +200,7 @@ def insert_draft(connection: sa.Connection, draft: Draft, outgoing: Sequence[tup
             version=draft.version,
             template=draft.template,
             title=asdict(draft.title),
+            sections=SECTIONS.dump_python(draft.sections, mode="json"),
             text=draft.text.as_json(),
             doubtful=draft.doubtful,
             lowest=draft.text.confidence.lowest if draft.text.confidence else None,

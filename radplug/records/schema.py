@@ -109,6 +109,7 @@ drafts = sa.Table(
     sa.Column("version", sa.Integer, primary_key=True),
     sa.Column("template", sa.Text, nullable=False),
     sa.Column("title", sa.JSON),  # Code; null: Diagnostic Imaging Report, before titles were kept
+    sa.Column("sections", sa.JSON),  # of the template as it was; null: before they were kept
     sa.Column("text", sa.Text, nullable=False),  # DraftText in JSON
     sa.Column("doubtful", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("lowest", sa.Float),  # confidence of the sentence that the model was least sure of

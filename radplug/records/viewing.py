@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from dicom_io.study import Patient
-from model_runtime.canvas import Code
+from model_runtime.canvas import Code, Section
 from model_runtime.draft_text import DraftText
 from radplug.domain import (
     AuditEvent,
@@ -30,6 +30,7 @@ from radplug.records.receiving import ORDER
 from radplug.records.schema import audit, cases, deliveries, drafts, instances
 
 KEY_IMAGES = TypeAdapter(tuple[KeyImage, ...])
+SECTIONS = TypeAdapter(tuple[Section, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,7 @@ def _draft(row: sa.Row[Any]) -> Draft:
         version=row.version,
         template=row.template,
         title=Code(**row.title) if row.title else UNTITLED,
+        sections=SECTIONS.validate_python(row.sections or ()),
         text=DraftText.from_json(row.text),
         doubtful=row.doubtful,
         images=KEY_IMAGES.validate_python(row.images),

@@ -114,10 +114,10 @@ def pin(
         study = {"study_uid": known.study_uid} if known else {"accession_number": case}
         said = Dictation(body.section.strip().upper(), body.text, body.source, house.now(), **study)
         return JSONResponse(keep(house, known, said, person, once).model_dump(), 202)
-    desk = on_desk(house, known.id, body)
-    if once and house.receiving.has_dictation(once):  # sent again since the study has come
-        told = desk_answer(desk)
+    if once and (house.receiving.has_dictation(once) or house.desks.has(once)):  # it is sent again
+        told = desk_answer(house.desks.of(known.id, house.now()))
     else:
+        desk = on_desk(house, known.id, body)
         phrase = Phrase(secrets.token_hex(4), body.section, body.text, body.source, body.accepted)
         phrases = pinned(desk.edit.phrases, phrase, body.after, names(desk.shown.sections))
         what = "kept" if body.accepted else "pinned"

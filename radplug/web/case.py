@@ -18,6 +18,8 @@ CaseId = Annotated[str, Path(pattern="^[0-9a-f]{1,32}$")]
 
 @router.get("/cases/{case_id}", response_class=HTMLResponse, dependencies=[Depends(needs(Right.CASES))])
 def case(case_id: CaseId, request: Request, house: Site, person: Acting, version: int | None = None) -> Response:
+    if not house.readers.others(case_id, "", house.now()):
+        house.desks.renew(case_id)
     view = house.viewing.whole(case_id)
     draft = next((d for d in view.drafts if d.version == (version or view.case.version)), None)
     if version is not None and draft is None:

@@ -120,6 +120,11 @@ def test_a_dictation_system_names_the_accession_and_no_section(api: Api, house: 
     assert (status, again) == (200, 200)
     told = api.done("GET", "/desk")
     assert told["edit"] == 1
+    on_what_was_shown = {**body, "on": 1}
+    for _ in range(2):  # the second time it is shown no more, and yet it is the same phrase
+        assert api.ask("POST", "/anchors", on_what_was_shown, **{"Idempotency-Key": "m2"})[0] == 200
+    assert api.done("GET", "/desk")["edit"] == 2
+    told = api.done("POST", "/undo", {})
     (phrase,) = told["phrases"]
     assert phrase["section"] in {section["name"] for section in told["sections"]}
     assert spans(told, "anchor") == [(phrase["section"], "The heart is enlarged.")]

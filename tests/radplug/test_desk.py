@@ -106,6 +106,16 @@ def test_a_pinned_phrase_stands_byte_for_byte_and_the_gaps_are_drafted_anew(hous
     assert house.viewing.case(case.id).version == 1  # nothing has been sent
 
 
+def test_a_template_that_changes_meanwhile_changes_nothing_in_the_draft(house: House, case: Case) -> None:
+    (ours,) = (file for file in house.template_files if file.template.name == "chest-radiograph")
+    others = ours.path.read_text(encoding="utf-8").replace("IMPRESSION", "CONCLUSION")
+    house.saved_templates.save("chest-radiograph", others, on=0, by="jan", now=house.now())
+    pin(house, house.desks.of(case.id, house.now()), "Telephoned to the ward.", "IMPRESSION")
+    after = redrafted(house, case)
+    assert (after.edit.refused, names(after.shown.sections)) == ("", ["FINDINGS", "IMPRESSION"])
+    assert "Telephoned to the ward." in after.shown.sections[1].text
+
+
 def test_frames_are_shown_while_the_gaps_are_drafted(house: House, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     pin(house, house.desks.of(case.id, house.now()), "Small right pleural effusion.")
     seen: list[Frame] = []

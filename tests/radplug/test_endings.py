@@ -227,6 +227,26 @@ def test_the_worklist_tells_how_a_draft_was_ended(site: House, case: Case, clien
     assert '<span class="ended">' not in client.get("/rows").text
 
 
+def test_who_opens_an_untouched_case_later_sees_its_latest_draft(
+    site: House, case: Case, client: Client, tmp_path: Path
+) -> None:
+    client.get(f"/cases/{case.id}")
+    assert asked(client, "GET", case, "/desk")[1]["version"] == 1
+    site.readers.has_open(case.id, "maria", site.now())
+    late_image(site, case, tmp_path / "late")
+    client.get(f"/cases/{case.id}")
+    told = asked(client, "GET", case, "/desk")[1]
+    assert (told["version"], told["offer"]) == (1, 2)  # while maria reads it
+    site.readers.leaves(case.id, "maria")
+    client.get(f"/cases/{case.id}")
+    told = asked(client, "GET", case, "/desk")[1]
+    assert (told["version"], told["offer"]) == (2, None)
+    pin(site, case)
+    late_image(site, case, tmp_path / "later")
+    client.get(f"/cases/{case.id}")
+    assert asked(client, "GET", case, "/desk")[1]["version"] == 2  # somebody has begun on it
+
+
 def test_a_draft_is_discarded_for_one_of_the_reasons(site: House, case: Case, client: Client) -> None:
     assert asked(client, "POST", case, "/discard", {"reason": "bad"})[0] == 422
     status, told = asked(client, "POST", case, "/discard", {"reason": Flaw.WRONG})
