@@ -20,7 +20,6 @@ from radplug.records.schema import accounts, links, sessions
 LONGEST_PASSWORD = 1024  # characters; hashing more would only keep us busy
 SHORTEST_PASSWORD = 12
 _HASHER = PasswordHasher()  # argon2id, the library's parameters (RFC 9106, low memory)
-_NOBODYS = _HASHER.hash(secrets.token_hex())  # so that an unknown name takes as long as a wrong password
 
 
 class BadAccount(Exception):
@@ -30,6 +29,7 @@ class BadAccount(Exception):
 class People:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._nobodys = _HASHER.hash(secrets.token_hex())  # so that an unknown name takes as long as a wrong password
 
     def add(self, name: str, role: Role, password: str, now: datetime) -> None:
         """Make an account, or give one another role and password; its sessions end.
@@ -79,7 +79,7 @@ class People:
         with self._database.reading() as connection:
             row = connection.execute(sa.select(accounts).where(accounts.c.name == name)).first()
         try:
-            _HASHER.verify(row.password if row else _NOBODYS, password[:LONGEST_PASSWORD])
+            _HASHER.verify(row.password if row else self._nobodys, password[:LONGEST_PASSWORD])
         except (VerifyMismatchError, InvalidHashError):
             return None
         return Person(row.name, Role(row.role)) if row else None
