@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
-from radplug.commands import cases, setting_up, stations
+from radplug.commands import accepting, cases, setting_up, stations
 from radplug.commands.console import complain
 from radplug.commands.training import train
 from radplug.domain import UnknownCase
@@ -26,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (stations, cases, setting_up):
+for group in (stations, cases, setting_up, accepting):
     app.add_typer(group.commands)
 app.add_typer(train, name="train", rich_help_panel=setting_up.PANEL)
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+
+from pydicom import dcmread
 
 from dicom_io import report_checks, report_reading
 from hl7 import checks, oru
@@ -21,6 +24,8 @@ class ReturnedSr:
     completion_flag: str
     verification_flag: str
     preliminary_flag: str
+    predecessor: str  # SOP Instance UID; empty where there is none
+    patient_name: str
     texts: Mapping[str, str]
     faults: tuple[str, ...]
 
@@ -35,6 +40,8 @@ class ReturnedSr:
             completion_flag=document.completion_flag,
             verification_flag=document.verification_flag,
             preliminary_flag=document.preliminary_flag,
+            predecessor=document.predecessor.sop_instance_uid if document.predecessor else "",
+            patient_name=str(dcmread(BytesIO(data), specific_tags=["PatientName"]).get("PatientName", "")),
             texts={s.heading.value: "\n".join(p.text for p in s.paragraphs) for s in document.report.sections},
             faults=tuple(fault.text for fault in report_checks.check(data)),
         )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,14 +17,15 @@ HOST = "127.0.0.1"
 
 
 class SimulatedPacs:
-    """Listens as `ae_title` on loopback (port 0: a free one), and files what it is sent under `folder`."""
+    """Listens as `ae_title` on `host` (port 0: a free one), and files what it is sent under `folder`."""
 
-    def __init__(self, ae_title: str, folder: Path, port: int = 0) -> None:
+    def __init__(self, ae_title: str, folder: Path, port: int = 0, host: str = HOST) -> None:
         self.ae_title = ae_title
+        self._host = host
         self._folder = folder
         self._received: list[Path] = []
         self._changed = threading.Condition()
-        self._listener = Listener(ae_title, HOST, port, self._keep, calling_ae_titles=None)
+        self._listener = self._listen(port)
 
     @property
     def port(self) -> int:
@@ -51,6 +53,20 @@ class SimulatedPacs:
         """Whether so many objects have come, within so long."""
         with self._changed:
             return self._changed.wait_for(lambda: len(self._received) >= count, seconds)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Within the block nobody listens there."""
+        port = self.port
+        self._listener.stop()
+        try:
+            yield
+        finally:
+            self._listener = self._listen(port)
+            self._listener.start()
+
+    def _listen(self, port: int) -> Listener:
+        return Listener(self.ae_title, self._host, port, self._keep, calling_ae_titles=None)
 
     def _keep(self, arrival: Arrival) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)

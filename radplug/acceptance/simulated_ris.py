@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,14 +16,19 @@ from hl7.mllp import Listener
 HOST = "127.0.0.1"
 
 
-class SimulatedRis:
-    """Listens on a free loopback port; answers AA and files every message under `folder`."""
+def _yes(message: Message) -> bytes:
+    return acknowledge(message, "AA")
 
-    def __init__(self, folder: Path) -> None:
+
+class SimulatedRis:
+    """Listens on `host` (port 0: a free one); answers AA and files every message under `folder`."""
+
+    def __init__(self, folder: Path, port: int = 0, host: str = HOST) -> None:
         self._folder = folder
         self._received: list[Path] = []
         self._lock = threading.Lock()
-        self._listener = Listener(HOST, 0, self._take)
+        self._answer: Callable[[Message], bytes] = _yes
+        self._listener = Listener(host, port, self._take)
 
     @property
     def port(self) -> int:
@@ -38,7 +45,16 @@ class SimulatedRis:
             path = self._folder / f"received-{len(self._received) + 1}.hl7"
             path.write_bytes(message)
             self._received.append(path)
-        return acknowledge(Message.parse(message), "AA")
+        return self._answer(Message.parse(message))
+
+    @contextmanager
+    def answering(self, answer: Callable[[Message], bytes]) -> Iterator[None]:
+        """Within the block messages are answered so; where `answer` raises, the connection is closed instead."""
+        self._answer = answer
+        try:
+            yield
+        finally:
+            self._answer = _yes
 
     def __enter__(self) -> Self:
         self._listener.start()
