@@ -94,6 +94,7 @@ class Sign(NamedTuple):
     """What an open page watches of its case."""
 
     version: int  # of the case's latest draft
+    state: str  # of the case
     revision: int  # of the desk
     drafting: bool
     frame: str | None  # how far the gaps are, in JSON
@@ -181,6 +182,13 @@ def without_struck(text: DraftText, struck: Sequence[str]) -> DraftText:
         gone += [Struck(section.name, span.text.strip()) for span in section.spans if span not in spans]
         sections.append(replace(section, spans=_begun_without_space(spans)))
     return replace(text, sections=tuple(sections), struck=(*text.struck, *gone))
+
+
+def without(text: str, struck: Sequence[str]) -> str:
+    """A canvas that is still denoised, without what was struck; its sentences are not told apart yet."""
+    for sentence in struck:
+        text = text.replace(sentence, "")
+    return text
 
 
 def names(sections: Sequence[SectionText]) -> list[str]:

@@ -26,7 +26,7 @@ from model_runtime.prompts.prompt import PromptFacts
 from model_runtime.redraft import Reach
 from radplug import adapter_rules
 from radplug.body_part import body_part
-from radplug.desk import Desk
+from radplug.desk import Desk, without_struck
 from radplug.domain import Brief, Case, KeptInstance, NotDraftable, Plan
 from radplug.settings import AdapterSettings
 from radplug.templates import choose
@@ -132,7 +132,7 @@ class Draftsman:
         wish = replace(
             self._wish(brief),
             anchors=[Anchor(phrase.section, phrase.text, phrase.accepted) for phrase in desk.edit.phrases],
-            present=desk.shown,
+            present=without_struck(desk.shown, desk.edit.struck),
             reach=Reach.GAP,
             stop=stop,
         )

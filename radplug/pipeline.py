@@ -24,7 +24,7 @@ from dicom_io.study import Instance
 from hl7.orders import Order
 from model_runtime.canvas import Template
 from model_runtime.draft_text import DraftText, SectionText
-from radplug.desk import BadEdit, Desk, Frame, StaleEdit, without_struck
+from radplug.desk import BadEdit, Desk, Ending, Frame, StaleEdit, without, without_struck
 from radplug.domain import (
     Brief,
     Case,
@@ -205,7 +205,7 @@ def redraft(house: House, case_id: str) -> None:
     (draft,) = (each for each in house.viewing.drafts(case_id) if each.version == edit.version)
 
     def tell(step: int, sections: Sequence[SectionText]) -> bool:
-        written = tuple((section.name, section.text) for section in sections)
+        written = tuple((section.name, without(section.text, edit.struck)) for section in sections)
         return house.desks.frame(edit, Frame(edit.number, step, written))
 
     try:
@@ -229,6 +229,8 @@ def accept(house: House, desk: Desk, by: str) -> Desk:
         NotDraftable: the text cannot stand in a document.
     """
     edit, case = desk.edit, house.viewing.case(desk.edit.case_id)
+    if desk.ending is Ending.DISCARDED:
+        raise BadEdit("it has been discarded; undo takes it up again")
     if edit.text is None:
         raise BadEdit("the gaps are still being drafted; accept what comes of them")
     if case.state not in (CaseState.DRAFTED, CaseState.DELIVERED):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -34,6 +35,7 @@ def demo(
     """The whole way on this machine: a simulated PACS sends a study, and its draft comes back."""
     from radplug.demo import DemoFailed, run
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # its stations are stopped as by Ctrl-C
     try:
         raise typer.Exit(run(study, anchor, data, as_json, out, err, serve=serve))
     except DemoFailed as error:

@@ -103,6 +103,7 @@ class Desks:
             waits = connection.scalar(
                 sa.select(sa.func.count()).where(edits.c.case_id == on.case_id, edits.c.number == to, _WAITS)
             )
+            left = _ending(connection, on.case_id, on.number)
             moved = connection.execute(
                 sa.update(desks)
                 .where(desks.c.case_id == on.case_id, desks.c.current == on.number)
@@ -110,6 +111,10 @@ class Desks:
             )
             if moved.rowcount != 1:
                 raise StaleEdit("somebody has edited this case since; look at it first")
+            if left is Ending.DISCARDED:
+                _restore(connection, on.case_id, now)
+            elif _ending(connection, on.case_id, to) is Ending.DISCARDED:
+                _withdraw(connection, on.case_id, "", now)
             return _desk(connection, on.case_id)
 
     def accept(self, on: Edit, draft: Draft, outgoing: Sequence[tuple[str, Document]]) -> Desk:
@@ -130,13 +135,9 @@ class Desks:
 
     def discard(self, desk: Desk, flaw: Flaw, *, by: str, now: datetime) -> Desk:
         """Throw the draft away; what of it still waits to be sent is not. Raises StaleEdit."""
-        this = desk.edit
-        waits = (deliveries.c.case_id == this.case_id, deliveries.c.state == DeliveryState.WAITING)
-        free = deliveries.c.lease_until.is_(None) | (deliveries.c.lease_until <= now)
         with self._database.writing() as connection:
-            told = {"state": DeliveryState.WITHDRAWN, "ring_at": None, "outcome": f"the draft was discarded: {flaw}"}
-            connection.execute(sa.update(deliveries).where(*waits, free).values(told))
-            return _end(connection, this, desk.shown, Ending.DISCARDED, by=by, now=now, reason=flaw)
+            _withdraw(connection, desk.edit.case_id, flaw, now)
+            return _end(connection, desk.edit, desk.shown, Ending.DISCARDED, by=by, now=now, reason=flaw)
 
     def take(self, desk: Desk, *, by: str, now: datetime) -> Desk:
         """Go on with the later draft that is offered; what was pinned and struck before holds there too.
@@ -172,13 +173,19 @@ class Desks:
     def sign(self, case_id: str) -> Sign:
         """What an open page watches."""
         shown = (
-            sa.select(cases.c.version, desks.c.revision, desks.c.ring_at.is_not(None).label("waits"), desks.c.frame)
+            sa.select(
+                cases.c.version,
+                cases.c.state,
+                desks.c.revision,
+                desks.c.ring_at.is_not(None).label("waits"),
+                desks.c.frame,
+            )
             .join_from(cases, desks, cases.c.id == desks.c.case_id, isouter=True)
             .where(cases.c.id == case_id)
         )
         with self._database.reading() as connection:
             row = connection.execute(shown).one()
-        return Sign(row.version, row.revision or 0, row.waits, row.frame)
+        return Sign(row.version, row.state, row.revision or 0, row.waits, row.frame)
 
     # ── for the clock and the worker ──
 
@@ -231,6 +238,28 @@ class Desks:
         this = (desks.c.case_id == edit.case_id, desks.c.current == edit.number)
         with self._database.writing() as connection:
             return connection.execute(sa.update(desks).where(*this).values(values)).rowcount == 1
+
+
+def _withdraw(connection: sa.Connection, case_id: str, why: str, now: datetime) -> None:
+    waits = (deliveries.c.case_id == case_id, deliveries.c.state == DeliveryState.WAITING)
+    free = deliveries.c.lease_until.is_(None) | (deliveries.c.lease_until <= now)
+    told = {
+        "state": DeliveryState.WITHDRAWN,
+        "ring_at": None,
+        "outcome": f"the draft was discarded{why and f': {why}'}",
+    }
+    connection.execute(sa.update(deliveries).where(*waits, free).values(told))
+
+
+def _restore(connection: sa.Connection, case_id: str, now: datetime) -> None:
+    withdrawn = (deliveries.c.case_id == case_id, deliveries.c.state == DeliveryState.WITHDRAWN)
+    waits = {"state": DeliveryState.WAITING, "ring_at": now, "outcome": ""}
+    connection.execute(sa.update(deliveries).where(*withdrawn).values(waits))
+
+
+def _ending(connection: sa.Connection, case_id: str, number: int) -> Ending | None:
+    how = connection.scalar(sa.select(endings.c.how).where(endings.c.case_id == case_id, endings.c.edit == number))
+    return Ending(how) if how else None
 
 
 def _begin(connection: sa.Connection, case_id: str, now: datetime) -> None:
@@ -334,14 +363,12 @@ def _desk(connection: sa.Connection, case_id: str) -> Desk:
     later = sa.select(sa.func.max(drafts.c.version)).where(
         drafts.c.case_id == case_id, drafts.c.version > edit.version, drafts.c.accepted_by == ""
     )
-    how = sa.select(endings.c.how).where(endings.c.case_id == case_id, endings.c.edit == number)
-    ending = connection.scalar(how)
     return Desk(
         edit,
         behind.text,
         undo=edit.parent if edit.number else None,
         redo=connection.scalar(children),
-        ending=Ending(ending) if ending else None,
+        ending=_ending(connection, case_id, number),
         offer=connection.scalar(later),
         revision=revision,
     )

@@ -11,6 +11,7 @@ from model_runtime.draft_text import Author, DraftText
 from radplug.desk import Ending
 from radplug.insight import Fate, Kind, changed_words, edited_sentences
 from radplug.records.database import Database
+from radplug.records.endings import COUNTED
 from radplug.records.schema import cases, desks, drafts, edits, endings
 
 AT_ONCE = 200  # rows that are in memory together
@@ -42,7 +43,7 @@ class Fates:
             .join_from(drafts, cases, cases.c.id == drafts.c.case_id)
             .outerjoin(opened, (opened.c.case_id == drafts.c.case_id) & (opened.c.number == 0))
             .outerjoin(desks, desks.c.case_id == drafts.c.case_id)
-            .outerjoin(endings, (endings.c.case_id == desks.c.case_id) & (endings.c.edit == desks.c.current))
+            .outerjoin(endings, (endings.c.case_id == desks.c.case_id) & (endings.c.edit == COUNTED))
             .outerjoin(ended, (ended.c.case_id == endings.c.case_id) & (ended.c.number == endings.c.edit))
             .outerjoin(begun, (begun.c.case_id == ended.c.case_id) & (begun.c.number == ended.c.parent))
             .outerjoin(base, (base.c.case_id == begun.c.case_id) & (base.c.version == begun.c.version))

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from radplug.desk import Ending
 from radplug.domain import Case, CaseState, DeliveryState
 from radplug.records.database import Database
+from radplug.records.endings import COUNTED
 from radplug.records.readers import GONE_AFTER
 from radplug.records.schema import audit, cases, deliveries, desks, drafts, endings, readers
 from radplug.records.viewing import case_of
@@ -77,7 +78,7 @@ class Moment:
 
 ENDING = (
     sa.select(endings.c.how)
-    .join_from(endings, desks, (desks.c.case_id == endings.c.case_id) & (desks.c.current == endings.c.edit))
+    .join_from(endings, desks, (desks.c.case_id == endings.c.case_id) & (endings.c.edit == COUNTED))
     .where(desks.c.case_id == cases.c.id)
     .scalar_subquery()
     .label("ending")

@@ -173,8 +173,8 @@ def redo(case: CaseId, body: Body, request: Request, house: Site, person: Acting
 async def events(case: CaseId, request: Request, house: Site, person: LookingOn) -> StreamingResponse:
     """Server-sent events: `frame` for how far the gaps are, `desk` when another state is shown or has got its text.
 
-    `version` is the number of the case's latest draft, and `others` names who else has the case open; whoever listens
-    has it open too.
+    `version` is the number of the case's latest draft, `state` the case's state, and `others` names who else has the
+    case open; whoever listens has it open too.
     """
 
     def others() -> list[str]:
@@ -196,7 +196,9 @@ async def events(case: CaseId, request: Request, house: Site, person: LookingOn)
             now = await asyncio.to_thread(house.desks.sign, case)
             if before is None or now.version != before.version:
                 yield f"event: version\ndata: {now.version}\n\n"
-            if before is None or now[:3] != before[:3]:
+            if before is None or now.state != before.state:
+                yield f"event: state\ndata: {now.state}\n\n"
+            if before is None or now[:4] != before[:4]:
                 yield f"event: desk\ndata: {now.revision}\n\n"
             elif now.frame is not None and now != before:
                 yield f"event: frame\ndata: {now.frame}\n\n"

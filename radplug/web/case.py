@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 
 from radplug.desk import Flaw
 from radplug.people import Right
-from radplug.web.who import Acting, Site, needs
+from radplug.web.who import Acting, LookingOn, Site, needs
 from radplug.web.words import pages
 
 router = APIRouter(include_in_schema=False)
@@ -38,6 +38,12 @@ def case(case_id: CaseId, request: Request, house: Site, person: Acting, version
         "speech": house.settings.web.speech,
     }
     return pages.TemplateResponse(request, "case.html", context)
+
+
+@router.get("/cases/{case_id}/sent", response_class=HTMLResponse, dependencies=[Depends(needs(Right.CASES))])
+def sent(case_id: CaseId, request: Request, house: Site, person: LookingOn) -> Response:
+    """What has become of its documents, for a page that is open already."""
+    return pages.TemplateResponse(request, "sent.html", {"person": person, "view": house.viewing.whole(case_id)})
 
 
 @router.get("/cases/{case_id}/version", dependencies=[Depends(needs(Right.CASES))])

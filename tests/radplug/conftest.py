@@ -10,7 +10,7 @@ import pytest
 import tiny_checkpoint
 from browsers import SCRIPT_ERRORS, Worker, chromium, signed_in, with_accounts
 from houses import house_at, send_study
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from radplug import pipeline
 from radplug.domain import Case
@@ -18,6 +18,8 @@ from radplug.people import Role
 from radplug.settings import Settings
 from radplug.web.serving import serving
 from radplug.wiring import DEMO_CHECKPOINT, House
+
+expect.set_options(timeout=20_000)  # milliseconds: a busy machine is no failure
 
 
 @pytest.fixture(autouse=True)

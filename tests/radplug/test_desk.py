@@ -127,6 +127,21 @@ def test_frames_are_shown_while_the_gaps_are_drafted(house: House, case: Case, m
     assert all("Small right pleural effusion." in dict(frame.sections)["FINDINGS"] for frame in seen)
 
 
+def test_what_is_struck_is_not_shown_while_the_gaps_are_drafted(
+    house: House, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = house.desks.of(case.id, house.now())
+    struck = desk.shown.sections[0].spans[0].text.strip()
+    house.desks.add(desk.edit, (), (struck,), by="maria", what="struck", now=house.now())
+    seen: list[Frame] = []
+    keep_frame = house.desks.frame
+    monkeypatch.setattr(house.desks, "frame", lambda edit, frame: seen.append(frame) or keep_frame(edit, frame))
+    after = redrafted(house, case)
+    assert seen
+    assert not any(struck in text for frame in seen for _, text in frame.sections)
+    assert struck not in after.shown.sections[0].text
+
+
 def test_a_newer_edit_ends_the_older_run_within_a_step(
     house: House, case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:

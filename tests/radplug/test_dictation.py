@@ -183,10 +183,13 @@ def test_accept_is_told_to_the_page(page: Page) -> None:
 
 def test_the_button_is_pressed_once_or_held(page: Page) -> None:
     button = page.get_by_role("button", name="Dictate")
-    button.click()
+    click = """() => { const on = document.getElementById("dictate");
+    on.setPointerCapture = () => {};
+    for (const kind of ["pointerdown", "pointerup"]) on.dispatchEvent(new PointerEvent(kind, { pointerId: 1 })); }"""
+    page.evaluate(click)  # at once: one that the machine's business draws out would be a press
     expect(button).to_have_attribute("aria-pressed", "true")
     assert ear(page, "on")
-    button.click()
+    page.evaluate(click)
     expect(button).to_have_attribute("aria-pressed", "false")
     assert not ear(page, "on")
     button.press("Enter")

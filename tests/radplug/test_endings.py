@@ -139,6 +139,13 @@ def test_what_is_discarded_is_not_sent_any_more(build: Callable[..., House], tmp
     (delivery,) = house.viewing.deliveries(case.id)
     assert (delivery.state, delivery.attempts) == (DeliveryState.WITHDRAWN, 0)
     assert house.viewing.dead_letters() == ()
+    undone = house.desks.go(house.desks.of(case.id, house.now()).edit, 0, house.now())
+    pipeline.deliver(house, case.id)
+    (delivery,) = house.viewing.deliveries(case.id)
+    assert (delivery.state, delivery.attempts) == (DeliveryState.WAITING, 1)
+    house.desks.go(undone.edit, 1, house.now())  # redone
+    (delivery,) = house.viewing.deliveries(case.id)
+    assert delivery.state is DeliveryState.WITHDRAWN
 
 
 def test_undoing_takes_a_discarded_draft_up_again(site: House, case: Case) -> None:
@@ -224,7 +231,12 @@ def test_the_worklist_tells_how_a_draft_was_ended(site: House, case: Case, clien
     asked(client, "POST", case, "/accept", {})
     assert '<span class="ended">accepted</span>' in client.get("/rows").text
     asked(client, "POST", case, "/undo", {})
-    assert '<span class="ended">' not in client.get("/rows").text
+    assert '<span class="ended">accepted</span>' in client.get("/rows").text  # it has been sent, and cannot be unsent
+    asked(client, "POST", case, "/discard", {"reason": Flaw.WRONG})
+    assert '<span class="ended">discarded</span>' in client.get("/rows").text
+    assert asked(client, "POST", case, "/accept", {})[0] == 422
+    asked(client, "POST", case, "/undo", {})
+    assert '<span class="ended">accepted</span>' in client.get("/rows").text
 
 
 def test_who_opens_an_untouched_case_later_sees_its_latest_draft(

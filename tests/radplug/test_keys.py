@@ -102,6 +102,7 @@ def test_every_key_of_a_case(case_page: Page) -> None:
     words = findings.locator("span.model").first
     canvas.focus()
     keys.press("End")
+    expect(told).to_contain_text("image 30 of 30")
     words.focus()
     keys.press("i")
     expect(told).not_to_contain_text("image 30 of 30")
@@ -114,7 +115,8 @@ def test_every_key_of_a_case(case_page: Page) -> None:
     keys.press("Enter")
     settled(page, 6)
     expect(impression.locator("mark.accepted")).to_have_count(1)
-    keys.press("Control+Enter")
+    with page.expect_navigation():
+        keys.press("Control+Enter")
     page.get_by_text("AI draft, accepted as a draft, not verified").wait_for()
     page.locator("#live.well").wait_for()
     keys.press("Escape")

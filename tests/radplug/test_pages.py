@@ -123,5 +123,11 @@ def test_what_is_copied_says_what_it_is(site: House, page: Page, tmp_path: Path,
     page.keyboard.press("Control+c")
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied.startswith("AI DRAFT, NOT REVIEWED\n\n")
+    assert page.locator("#draft p").first.inner_text().strip()[:10] in copied
+    page.goto(f"{address}/cases/{case.id}/versions")
+    page.evaluate("getSelection().selectAllChildren(document.querySelector('.draft'))")
+    page.keyboard.press("Control+c")
+    assert page.evaluate("navigator.clipboard.readText()").startswith("AI DRAFTS, NONE VERIFIED\n\n")
+    page.goto(f"{address}/cases/{case.id}")
     page.mouse.wheel(0, 5000)
     expect(page.get_by_text("AI draft, not reviewed")).to_be_in_viewport()

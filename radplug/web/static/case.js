@@ -1,14 +1,7 @@
 import { live, showLive, signInAgain } from "./live.js";
 
-// What is copied out of a draft says what it is.
-const banner = document.getElementById("banner");
-document.addEventListener("copy", (event) => {
-  const chosen = document.getSelection();
-  const draft = document.getElementById("draft");
-  if (!banner || !draft || !chosen.rangeCount || !chosen.getRangeAt(0).intersectsNode(draft)) return;
-  event.clipboardData.setData("text/plain", `${banner.textContent.toUpperCase()}\n\n${chosen}`);
-  event.preventDefault();
-});
+// The worklist as it was left.
+export const worklist = () => "/" + (sessionStorage.getItem("worklist") ?? "");
 
 // A newer draft is offered, never swapped in; where there was none, there is nothing to be swapped.
 const shown = document.querySelector("[data-case]").dataset;
@@ -16,6 +9,13 @@ export function look(version) {
   if (version === shown.version) return;
   if (shown.version === "0") location.reload();
   else document.getElementById("newer").hidden = false;
+}
+export async function showState(state) {
+  const place = document.querySelector(".patient .state");
+  place.textContent = state;
+  place.className = `state ${state.replace(" ", "-")}`;
+  const answer = await fetch(`/cases/${shown.case}/sent`).catch(() => null);
+  if (answer?.ok) document.getElementById("sent").innerHTML = await answer.text(); // made and escaped by the server
 }
 async function ask() {
   const answer = await fetch(`/cases/${shown.case}/version`).catch(() => null);
@@ -26,5 +26,5 @@ if (!("steered" in shown)) live("/changes", { change: ask }, showLive); // else 
 
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || event.target.matches("input, select, textarea") || document.querySelector("dialog[open]")) return;
-  location.href = "/";
+  location.href = worklist();
 });

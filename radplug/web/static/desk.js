@@ -1,5 +1,5 @@
 // The report under the radiologist's hands: pinned words stay, the gaps are drafted anew before their eyes.
-import { look } from "./case.js";
+import { look, showState } from "./case.js";
 import { live, showLive, signInAgain } from "./live.js";
 
 const caseId = document.querySelector("[data-case]").dataset.case;
@@ -24,10 +24,14 @@ async function ask(method, path, body) {
   show(told);
   return told;
 }
-export const edit = (path, body = {}) => ask("POST", path, { ...body, on: desk.edit });
+let work = Promise.resolve(); // edits go out one after another, each on what the one before has left
+const inTurn = (make) => { const made = work.then(make); work = made.catch(() => {}); return made; };
+export const edit = (path, body = {}) => inTurn(() => ask("POST", path, { ...body, on: desk.edit }));
 export const refresh = () => ask("GET", "/desk");
 export const pin = (section, text, after, accepted = false, source = "typed") => edit("/anchors", { section, text, after, accepted, source });
-export const unpin = (id) => ask("DELETE", `/anchors/${id}?on=${desk.edit}`);
+export const unpin = (id) => inTurn(() => ask("DELETE", `/anchors/${id}?on=${desk.edit}`));
+const undo = () => inTurn(() => desk.undo && ask("POST", "/undo", { on: desk.edit }));
+const redo = () => inTurn(() => desk.redo && ask("POST", "/redo", { on: desk.edit }));
 export function say(text) { if (status.textContent !== text) status.textContent = text; } // else it is read aloud twice
 
 // ── what is shown ──
@@ -36,12 +40,17 @@ const element = (name, className, text) => Object.assign(document.createElement(
 
 function show(told) {
   if (told.revision < desk?.revision) return; // overtaken on its way by a later one
-  const focused = document.activeElement?.closest?.("form.pin")?.dataset.section;
-  const typed = new Map([...report.querySelectorAll("form.pin")].map((form) => [form.dataset.section, form.elements[0].value]));
   const drafted = desk?.drafting && !told.drafting;
   desk = told;
   chosen = null;
-  report.replaceChildren(...told.sections.flatMap(sectionOf));
+  const order = told.sections.map(({ name }) => name).join("\n");
+  if (report.dataset.sections !== order) { // else the fields stay, and with them what is being typed there
+    const typed = typedWords();
+    report.replaceChildren(...told.sections.flatMap(sectionOf));
+    report.dataset.sections = order;
+    for (const [name, words] of typed) if (field(name)) field(name).value = words;
+  }
+  for (const section of told.sections) paragraph(section.name).replaceChildren(...section.spans.map(spanOf));
   report.classList.toggle("drafting", told.drafting);
   report.dataset.edit = told.edit;
   document.getElementById("questions").replaceChildren(...told.conflicts.map(questionOf));
@@ -49,12 +58,8 @@ function show(told) {
   button("redo").disabled = !told.redo;
   button("keep").disabled = button("strike").disabled = true;
   document.dispatchEvent(new CustomEvent("desk", { detail: told }));
-  say(told.refused || (told.drafting ? "drafting …" : drafted ? "drafted" : ""));
+  say(told.refused ? `${told.refused}. Undo takes it back.` : (told.drafting ? "drafting …" : drafted ? "drafted" : ""));
   button("step").textContent = "";
-  for (const form of report.querySelectorAll("form.pin")) {
-    form.elements[0].value = typed.get(form.dataset.section) ?? "";
-    if (form.dataset.section === focused) form.elements[0].focus();
-  }
   if (place && document.activeElement === document.body) {
     const kept = place; // a phrase that moves may not be shown before it is drafted
     successor().focus();
@@ -74,7 +79,6 @@ function sectionOf(section) {
   const text = element("p", "", "");
   text.lang = "";
   text.dataset.section = section.name;
-  text.append(...section.spans.map(spanOf));
   const form = element("form", "pin", "");
   form.dataset.section = section.name;
   const input = element("input", "", "");
@@ -87,7 +91,7 @@ function sectionOf(section) {
     const phrase = input.value;
     if (!phrase.trim()) return;
     input.value = "";
-    if (!(await pin(section.name, phrase))) field(section.name).value ||= phrase; // it is not lost
+    if (!(await pin(section.name, phrase))) input.value = [phrase, input.value].filter(Boolean).join(" "); // it is not lost
   });
   return [heading, text, form];
 }
@@ -106,12 +110,21 @@ function spanOf(span) {
 }
 
 const field = (name) => report.querySelector(`form.pin[data-section="${CSS.escape(name)}"] input`);
+const paragraph = (name) => report.querySelector(`p[data-section="${CSS.escape(name)}"]`);
+
+// Words that are typed and not yet pinned stay with the case, wherever one goes from here; signing out ends that.
+const kept = `typed ${caseId}`;
+export function typedWords() {
+  const fields = [...report.querySelectorAll("form.pin")].map((form) => [form.dataset.section, form.elements[0].value]);
+  return report.dataset.sections === undefined ? JSON.parse(sessionStorage.getItem(kept) ?? "[]") : fields.filter(([, words]) => words);
+}
+addEventListener("pagehide", () => { if (typedWords().length) sessionStorage.setItem(kept, JSON.stringify(typedWords())); else sessionStorage.removeItem(kept); });
 
 // A frame is text by section; pinned words are found again in it, in their order.
 function showFrame(frame) {
   if (!desk || frame.edit !== desk.edit) return;
   for (const [name, text] of frame.sections) {
-    const place = report.querySelector(`p[data-section="${CSS.escape(name)}"]`);
+    const place = paragraph(name);
     if (!place) continue;
     const parts = [];
     let rest = text;
@@ -135,14 +148,20 @@ const before = (node, section) => {
 
 function choose() {
   const selection = getSelection();
+  const sectionAt = (node) => (node?.nodeType === Node.TEXT_NODE ? node.parentElement : node)?.closest?.("#draft p[data-section]");
   const node = selection.isCollapsed ? document.activeElement : selection.anchorNode;
-  const section = (node?.nodeType === Node.TEXT_NODE ? node.parentElement : node)?.closest?.("#draft p[data-section]");
+  const section = selection.isCollapsed || sectionAt(selection.focusNode) === sectionAt(node) ? sectionAt(node) : null;
   const text = (selection.isCollapsed ? document.activeElement?.textContent ?? "" : selection.toString()).trim();
   const touches = selection.isCollapsed ? node?.matches?.("mark") : section && [...section.querySelectorAll("mark")].some((mark) => selection.containsNode(mark, true));
   chosen = section && text && !touches && !desk?.drafting && node !== section
-    ? { section: section.dataset.section, text, after: before(selection.isCollapsed ? node : selection.getRangeAt(0).startContainer, section) }
+    ? { section: section.dataset.section, text, after: before(selection.isCollapsed ? node : selection.getRangeAt(0).startContainer, section), whole: whole(section, selection, node) }
     : null;
   button("keep").disabled = button("strike").disabled = !chosen;
+}
+// The sentences of the model's that are touched: what is struck is struck whole.
+function whole(section, selection, node) {
+  const touched = [...section.querySelectorAll("span.model")].filter((span) => (selection.isCollapsed ? span === node : selection.containsNode(span, true)));
+  return touched.map((span) => span.textContent.trim()).filter(Boolean);
 }
 document.addEventListener("selectionchange", choose);
 report.addEventListener("focusin", ({ target }) => {
@@ -155,34 +174,34 @@ document.addEventListener("pointerdown", () => { place = null; });
 const stops = (section) => [...section.querySelectorAll("[tabindex]")];
 function successor() {
   const moved = place.phrase && report.querySelector(`mark[data-phrase="${place.phrase}"]`);
-  const section = report.querySelector(`p[data-section="${CSS.escape(place.section)}"]`);
+  const section = paragraph(place.section);
   return moved || stops(section)[place.at] || stops(section).at(-1) || section.nextElementSibling.elements[0];
 }
 for (const id of ["keep", "strike"]) button(id).addEventListener("mousedown", (event) => event.preventDefault()); // keeps the selection
 
 export const keep = (words = chosen) => words && pin(words.section, words.text, words.after, true);
-export const strike = (words = chosen) => words && edit("/struck", { text: words.text });
+export const strike = (words = chosen) => words && Promise.all((words.whole?.length ? words.whole : [words.text]).map((text) => edit("/struck", { text }))).then((told) => told.at(-1));
 button("keep").addEventListener("click", () => keep());
 button("strike").addEventListener("click", () => strike());
-button("undo").addEventListener("click", () => edit("/undo"));
-button("redo").addEventListener("click", () => edit("/redo"));
+button("undo").addEventListener("click", undo);
+button("redo").addEventListener("click", redo);
 document.addEventListener("command", ({ detail }) => { // spoken ones; `done` is for who has to wait
-  if (detail.name === "undo" && desk?.undo) detail.done = edit("/undo");
-  if (detail.name === "redo" && desk?.redo) detail.done = edit("/redo");
+  if (detail.name === "undo") detail.done = undo();
+  if (detail.name === "redo") detail.done = redo();
 });
 
 document.addEventListener("keydown", (event) => {
   if (event.target.matches("input, textarea, select")) return;
   const control = event.ctrlKey || event.metaKey;
   const key = event.key.toLowerCase();
-  if (control && key === "z" && !event.shiftKey && desk?.undo) { event.preventDefault(); edit("/undo"); }
-  if (control && (key === "y" || (key === "z" && event.shiftKey)) && desk?.redo) { event.preventDefault(); edit("/redo"); }
+  if (control && key === "z" && !event.shiftKey && desk) { event.preventDefault(); undo(); }
+  if (control && (key === "y" || (key === "z" && event.shiftKey)) && desk) { event.preventDefault(); redo(); }
   const mark = event.target.closest("mark[data-phrase]");
   if (mark && event.altKey && (key === "arrowup" || key === "arrowdown")) { event.preventDefault(); step(mark.dataset.phrase, key === "arrowup" ? -1 : 1); }
   if (mark && (key === "delete" || key === "backspace")) { event.preventDefault(); unpin(mark.dataset.phrase); }
-  if (mark || !chosen || event.target.matches("button")) return;
+  if (mark || !chosen || control || event.target.matches("a, button, canvas")) return;
   if (key === "enter") { event.preventDefault(); keep(); }
-  if (key === "delete") { event.preventDefault(); strike(); }
+  if (key === "delete" || key === "backspace") { event.preventDefault(); strike(); }
 });
 
 // ── moving a pinned phrase: by a key, past the next one or into the section beside; or by dragging ──
@@ -225,4 +244,5 @@ live(`/api/v1/cases/${caseId}/events`, {
   frame: (event) => showFrame(JSON.parse(event.data)),
   desk: refresh,
   version: ({ data }) => look(data),
+  state: ({ data }) => { showState(data); },
 }, showLive);

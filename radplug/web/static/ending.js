@@ -1,5 +1,6 @@
 // How a case is left: accepted as a draft, discarded, or given back; and what late images would change in it.
-import { edit, say } from "./desk.js";
+import { worklist } from "./case.js";
+import { desk as shown, edit, say, typedWords } from "./desk.js";
 
 const caseId = document.querySelector("[data-case]").dataset.case;
 const place = (id) => document.getElementById(id);
@@ -8,16 +9,18 @@ const banner = place("banner");
 let offered = null; // the later draft whose difference is shown
 let refused = null; // the later draft that "Keep mine" was said to
 
-document.addEventListener("desk", ({ detail: desk }) => {
+function render(desk) {
   banner.textContent = desk.ending === "accepted" ? "AI draft, accepted as a draft, not verified" : "AI draft, not reviewed";
   place("draft").classList.toggle("discarded", desk.ending === "discarded");
   place("ended").textContent = desk.ending ? `This draft is ${desk.ending}. Undo takes it up again.` : "";
-  place("accept").disabled = desk.drafting || Boolean(desk.refused) || desk.ending === "accepted";
+  place("accept").disabled = desk.drafting || Boolean(desk.refused) || desk.ending !== null;
   place("discard").querySelector("button").disabled = desk.ending === "discarded";
   if (desk.offer === null || desk.offer === refused) offer.hidden = true;
   else if (offered !== desk.offer) propose(desk);
   if (desk.offer !== null) place("newer").hidden = true;
-});
+}
+document.addEventListener("desk", ({ detail }) => render(detail));
+if (shown) render(shown); // it was told before this file had come
 
 async function propose(desk) {
   offered = desk.offer;
@@ -36,6 +39,11 @@ place("take").addEventListener("click", () => edit("/take"));
 place("mine").addEventListener("click", () => { refused = offered; offer.hidden = true; });
 
 async function accept() {
+  const [typed] = typedWords();
+  if (typed) {
+    document.querySelector(`form.pin[data-section="${CSS.escape(typed[0])}"] input`).focus();
+    return say("These words are not pinned yet: press Enter, or clear them, then accept.");
+  }
   if (!place("accept").disabled && (await edit("/accept"))) location.reload();
 }
 place("accept").addEventListener("click", accept);
@@ -51,7 +59,7 @@ place("discard").addEventListener("submit", (event) => {
 
 place("return").addEventListener("click", async () => {
   const answer = await fetch(`/api/v1/cases/${caseId}/return`, { method: "POST" }).catch(() => null);
-  if (answer?.ok) location.href = "/";
+  if (answer?.ok) location.href = worklist();
   else say("the connection is lost; nothing was changed");
 });
 

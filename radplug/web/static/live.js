@@ -25,6 +25,9 @@ addEventListener("beforeunload", () => { leaving = true; });
 addEventListener("pageshow", () => { leaving = false; });
 export function signInAgain() { if (!leaving) location.reload(); }
 
+// What one has typed or looked for is nobody else's who signs in here afterwards.
+document.querySelector("form.who")?.addEventListener("submit", () => addEventListener("pagehide", () => sessionStorage.clear()));
+
 // Ages grow by themselves.
 export function age() {
   for (const time of document.querySelectorAll("time")) {

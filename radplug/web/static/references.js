@@ -17,5 +17,5 @@ report.addEventListener("click", (event) => {
   if (getSelection().isCollapsed && refer(event.target)) jump();
 });
 report.addEventListener("keydown", (event) => {
-  if (event.key === "i" && !event.ctrlKey && !event.metaKey && refer(event.target)) jump();
+  if (event.key.toLowerCase() === "i" && !event.ctrlKey && !event.metaKey && refer(event.target)) jump();
 });

@@ -23,12 +23,14 @@ function fetched(index) {
       const bytes = await answer.arrayBuffer();
       return { ...about, pixels: about.colour ? new Uint8Array(bytes) : new Int16Array(bytes) };
     }));
+    frames.get(from).catch(() => frames.delete(from)); // it is asked for again another time
     if (frames.size > 600) frames.delete(frames.keys().next().value);
   }
   return frames.get(from);
 }
 
 async function go(index) {
+  if (!stack) return;
   const count = stack.series[series].frames.length;
   at = Math.min(Math.max(index, 0), count - 1);
   const wanted = address(at);
@@ -130,7 +132,7 @@ canvas.addEventListener("pointerdown", (event) => {
     else if (start.window) set(start.window[0] + (y * start.window[1]) / 300, start.window[1] * Math.exp(x / 200));
   };
   canvas.addEventListener("pointermove", move);
-  canvas.addEventListener("pointerup", () => canvas.removeEventListener("pointermove", move), { once: true });
+  for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => canvas.removeEventListener("pointermove", move), { once: true });
 });
 canvas.addEventListener("dblclick", reset);
 
@@ -146,9 +148,11 @@ canvas.addEventListener("keydown", (event) => {
 choice.addEventListener("change", () => open(Number(choice.value)));
 new ResizeObserver(() => shown && place()).observe(canvas);
 
-const answer = await fetch(`/cases/${caseId}/stack`);
-stack = await answer.json();
-if (stack.series.length) {
+stack = await fetch(`/cases/${caseId}/stack`).then((answer) => (answer.ok ? answer.json() : null)).catch(() => null);
+if (!stack) {
+  viewer.hidden = false;
+  told.textContent = "The images could not be fetched; load the page again.";
+} else if (stack.series.length) {
   stack.series.forEach((one, index) => choice.add(new Option(`${one.name} (${one.frames.length})`, index)));
   for (const [name, [center, width]] of Object.entries(stack.presets)) {
     const button = Object.assign(document.createElement("button"), { textContent: name, type: "button" });

@@ -3,19 +3,24 @@ import { age, live, showLive, signInAgain } from "./live.js";
 const rows = document.getElementById("rows");
 const filter = document.getElementById("filter");
 const search = document.getElementById("search");
-let selected = null; // a case's id
+let selected = sessionStorage.getItem("selected"); // a case's id
 let fetching = null, again = false;
+let held = false, late = null; // while a pointer is down no row moves from under it
 
 // ── rows ──
 
 async function refresh() {
   if (fetching) { again = true; return; }
-  fetching = new AbortController();
+  const mine = fetching = new AbortController();
   try {
-    const answer = await fetch("/rows" + location.search, { signal: fetching.signal });
+    const answer = await fetch("/rows" + location.search, { signal: mine.signal });
     if (answer.status === 401) return signInAgain();
-    if (answer.ok) show(await answer.text());
+    const html = answer.ok ? await answer.text() : null;
+    if (fetching !== mine) return; // another search has been made meanwhile
+    if (html !== null && held) late = html;
+    else if (html !== null) show(html);
   } catch { /* the connection is lost; it is told beside, and the rows are asked for again once it is back */ }
+  if (fetching !== mine) return;
   fetching = null;
   if (again) { again = false; setTimeout(refresh, 200); }
 }
@@ -42,6 +47,19 @@ function select(id, focus = true) {
     if (it && focus) { row.querySelector("a.open").focus({ preventScroll: true }); row.scrollIntoView({ block: "nearest" }); }
   }
 }
+
+rows.addEventListener("pointerdown", () => { held = true; });
+for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(() => { // after the click
+  held = false;
+  if (late !== null) show(late);
+  late = null;
+}));
+
+// Whoever comes back from a case finds the search, the page and the row as they were.
+addEventListener("pagehide", () => {
+  sessionStorage.setItem("worklist", location.search);
+  if (selected) sessionStorage.setItem("selected", selected);
+});
 
 rows.addEventListener("focusin", (event) => {
   const row = event.target.closest("tr[data-case]");
@@ -87,7 +105,9 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   if (event.key === "Enter" && event.target.matches("a, button")) return;
-  if (keys[event.key]) { event.preventDefault(); keys[event.key](); }
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key; // also with caps lock
+  if (keys[key]) { event.preventDefault(); keys[key](); }
 });
 
+select(selected, false);
 live("/changes", { change: refresh }, showLive);
