@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -109,6 +110,14 @@ class Viewing:
         rows = sa.select(deliveries).where(deliveries.c.state == DeliveryState.DEAD).order_by(deliveries.c.id)
         with self._database.reading() as connection:
             return tuple(delivery_of(row) for row in connection.execute(rows))
+
+    def has_viewed(self, case_id: str, actor: str, since: datetime) -> bool:
+        """Whether the audit has it that somebody has looked at a case since then."""
+        found = sa.select(audit.c.id).where(
+            audit.c.case_id == case_id, audit.c.actor == actor, audit.c.event == "viewed", audit.c.at >= since
+        )
+        with self._database.reading() as connection:
+            return connection.execute(found.limit(1)).first() is not None
 
     def events(self, case_id: str) -> tuple[AuditEvent, ...]:
         rows = sa.select(audit).where(audit.c.case_id == case_id).order_by(audit.c.id)

@@ -19,7 +19,12 @@ from radplug.records.schema import audit, cases, deliveries, desks, drafts, endi
 from radplug.records.viewing import case_of
 
 PAGE = 50  # cases
-LOOKS = ("viewed", "images viewed")  # events after which nothing is otherwise than before
+LOOKS = (
+    "viewed",
+    "images viewed",
+    "worklist viewed",
+    "worklist searched",
+)  # events after which nothing is otherwise than before
 DEEPEST = 10_000  # pages; who looks further searches instead
 
 

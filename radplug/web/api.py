@@ -21,7 +21,7 @@ from radplug.people import Right
 from radplug.web.answers import BIGGEST, PRINTED, REFUSALS, WHO, CasePath, DeskAnswer, Kept, Number, desk_answer
 from radplug.web.changes import OVER, STILL_THERE, STILL_THERE_EVERY, Stir, until
 from radplug.web.dictated import case_to_be, keep, sent_once
-from radplug.web.who import Acting, LookingOn, Site, needs, still_in
+from radplug.web.who import Acting, LookingOn, Site, needs, note_view, still_in
 from radplug.wiring import House
 
 LOOK_EVERY, IDLE = 0.04, 0.25  # seconds between two looks at a case: while its gaps are drafted, and else
@@ -77,9 +77,7 @@ CaseId = Annotated[str, Depends(found)]
 
 
 def noted(case: CaseId, house: Site, person: LookingOn) -> None:
-    """A token opens no page, so that its reading is noted here."""
-    if person.is_token:
-        house.audit_by(person.name).note("viewed", case)
+    note_view(house, person, case)
 
 
 reads = [Depends(needs(Right.REPORTS)), Depends(noted)]

@@ -43,6 +43,7 @@ def binary(media_type: str) -> dict[int | str, dict[str, Any]]:
 @router.get("/cases", dependencies=looks, tags=["cases"])
 def cases(house: Site, person: LookingOn, asked: Asked) -> PageAnswer:
     """A page of the worklist. Names and ids are searched and sorted by only for who may see them."""
+    house.audit_by(person.name).note("worklist viewed")
     return page_answer(house.worklist.page(asked, house.now(), patients=person.may(Right.PATIENTS)), person)
 
 

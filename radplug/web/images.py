@@ -13,7 +13,7 @@ from dicom_io.study import Study
 from dicom_io.viewing import view
 from dicom_io.windowing import PRESETS
 from radplug.people import Right
-from radplug.web.who import LookingOn, Site, needs
+from radplug.web.who import LookingOn, Site, needs, note_view
 
 CACHED = {"Cache-Control": "private, max-age=3600, immutable"}  # bytes of an instance never change
 
@@ -28,6 +28,7 @@ def key_image(case_id: CaseId, version: int, number: int, house: Site, person: L
     images = drafts[version].images if version in drafts else ()
     if not 1 <= number <= len(images):
         raise HTTPException(404, "there is no such image")
+    note_view(house, person, case_id)
     return FileResponse(house.store.path(images[number - 1].file), media_type="image/png", headers=CACHED)
 
 
@@ -35,6 +36,7 @@ def key_image(case_id: CaseId, version: int, number: int, house: Site, person: L
 def stack(case_id: CaseId, house: Site, person: LookingOn) -> dict[str, Any]:
     """Every series with its frames in their order, and the window presets of CT."""
     house.viewing.case(case_id)
+    note_view(house, person, case_id)
     images = [kept.instance for kept in house.drafting.instances(case_id) if kept.instance.is_image]
     return {
         "series": [

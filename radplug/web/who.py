@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import Depends, HTTPException, Request
@@ -14,6 +15,7 @@ from radplug.web.bearer import bearer, wrong
 from radplug.wiring import House
 
 COOKIE = "radplug"
+ONE_VIEW = timedelta(minutes=5)
 
 
 class SignInNeeded(Exception):
@@ -75,6 +77,12 @@ def needs(*rights: Right) -> Callable[[Person], None]:
                 raise HTTPException(403, f"{who} may not {right}")
 
     return check
+
+
+def note_view(house: House, person: Person, case_id: str) -> None:
+    """Note that somebody reads a case; what they fetch of it within some minutes is one view."""
+    if not house.viewing.has_viewed(case_id, person.name, house.now() - ONE_VIEW):
+        house.audit_by(person.name).note("viewed", case_id)
 
 
 def let_in(response: Response, house: House, person: Person, id_token: str | None = None, **detail: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from radplug.domain import CaseState, Priority
@@ -30,15 +30,19 @@ def wanted(
 
 
 Asked = Annotated[Wanted, Depends(wanted)]
+Searched = Annotated[str | None, Header()]
 
 
 @router.get("/", response_class=HTMLResponse)
 def whole(request: Request, house: Site, person: Acting, asked: Asked) -> Response:
+    house.audit_by(person.name).note("worklist viewed")
     return pages.TemplateResponse(request, "worklist.html", _context(house, person, asked, request))
 
 
 @router.get("/rows", response_class=HTMLResponse)
-def rows(request: Request, house: Site, person: LookingOn, asked: Asked) -> Response:
+def rows(request: Request, house: Site, person: LookingOn, asked: Asked, x_searched: Searched = None) -> Response:
+    if x_searched:  # else the page looks again by itself
+        house.audit_by(person.name).note("worklist searched")
     return pages.TemplateResponse(request, "rows.html", _context(house, person, asked, request))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from browsers import Client
+from browsers import Client, with_accounts
 from houses import SIZE, receive_file, send_study
 
 from radplug import pipeline
@@ -140,7 +140,24 @@ def test_what_a_token_reads_and_does_is_noted_under_its_name(
         ask.get(f"/cases/{case.id}{path}")
     ask.ask("POST", f"/cases/{case.id}/resend")
     noted = [event.event for event in house.viewing.events(case.id) if event.actor.startswith("token:")]
-    assert noted == ["viewed", "images viewed", "viewed", "resend asked for"]
+    assert noted == ["viewed", "images viewed", "resend asked for"]  # what is fetched within minutes is one view
+    ask.get("/cases")
+    assert [e.event for e in house.viewing.events("") if e.actor.startswith("token:")] == ["worklist viewed"]
+
+
+def test_what_a_session_reads_without_the_page_is_noted(house: House, served: str, case: Case) -> None:
+    with_accounts(house)
+    site_client = Client(served)
+    site_client.sign_in("radiologist")
+    for path in ("/desk", "/states"):
+        assert site_client.json("GET", f"/api/v1/cases/{case.id}{path}").status == 200
+    noted = [event.event for event in house.viewing.events(case.id) if event.actor == "radiologist"]
+    assert noted == ["viewed"]
+    site_client.get("/")
+    site_client.get("/rows?q=phantom")
+    site_client.get("/rows?q=phantom", **{"X-Searched": "yes"})
+    noted = [event.event for event in house.viewing.events("") if event.actor == "radiologist"]
+    assert noted == ["signed in", "worklist viewed", "worklist searched"]
 
 
 def test_looking_is_no_change(house: House, program: Callable[..., Program], case: Case) -> None:

@@ -5,6 +5,7 @@ const filter = document.getElementById("filter");
 const search = document.getElementById("search");
 let selected = sessionStorage.getItem("selected"); // a case's id
 let fetching = null, again = false;
+let searched = false; // by whoever sits there, which is noted
 let held = false, late = null; // while a pointer is down no row moves from under it
 
 // ── rows ──
@@ -13,7 +14,8 @@ async function refresh() {
   if (fetching) { again = true; return; }
   const mine = fetching = new AbortController();
   try {
-    const answer = await fetch("/rows" + location.search, { signal: mine.signal });
+    const answer = await fetch("/rows" + location.search, { signal: mine.signal, headers: searched ? { "X-Searched": "yes" } : {} });
+    searched = false;
     if (answer.status === 401) return signInAgain();
     const html = answer.ok ? await answer.text() : null;
     if (fetching !== mine) return; // another search has been made meanwhile
@@ -76,6 +78,7 @@ function look() {
   history.replaceState(null, "", asked.size ? "/?" + asked : "/");
   fetching?.abort();
   fetching = null;
+  searched = true;
   refresh();
 }
 search.addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(look, 150); });
