@@ -56,11 +56,13 @@ def limit_connection(
             try:
                 data = _receive(connection, length, time.monotonic() + seconds)
             except TimeoutError:
-                flaw = f"a PDU took longer than {seconds:g} s"
-            except ssl.SSLError as error:  # also of the handshake, where the first read begins it
-                flaw = f"no TLS with it: {(reason := explained(error))}"
+                flaw = f"a PDU, or the handshake before it, took longer than {seconds:g} s"
+            except ssl.SSLError as error:  # the first read begins the handshake, where that was left to it
+                hang_up(association)
+                logger.warning("TLS with %s failed: %s", association.remote["address"], explained(error))
                 if distrusted:
-                    distrusted(association.remote["address"], reason)
+                    distrusted(association.remote["address"], explained(error))
+                return data
             except OSError:
                 return data  # it was reset
         first = association.dul.state_machine.current_state in _AWAITING_REQUEST and length == _PDU_HEADER

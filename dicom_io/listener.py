@@ -50,11 +50,11 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class SecurePort:
-    """A port with TLS; `distrusted` is told the address of whoever was turned away, and why."""
+    """A port with TLS."""
 
     port: int  # 0 for any that is free
     contexts: Contexts
-    distrusted: Callable[[str, str], None]
+    distrusted: Callable[[str, str], None]  # is told the address of a peer with which TLS failed, and why
 
     def wrap_socket(self, connection: socket, server_side: bool) -> ssl.SSLSocket:
         """What pynetdicom asks an SSLContext for, on the thread that accepts connections.
@@ -152,7 +152,7 @@ class Listener:
             (evt.EVT_REJECTED, self._refused),
             (evt.EVT_C_STORE, self._received),
         ]
-        context = cast(ssl.SSLContext, secure)
+        context = cast(ssl.SSLContext, secure)  # of which it wants `wrap_socket` alone
         server = cast(
             ThreadedAssociationServer,
             self._ae.start_server((self._host, port), block=False, ssl_context=context, evt_handlers=handlers),

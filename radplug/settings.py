@@ -31,7 +31,7 @@ class Section(BaseModel):
 
 
 class ListenerTlsSettings(Section):
-    """A second port, with TLS 1.2 or 1.3 (PS3.15 B.12); left out: there is none. Changed files count without restart."""
+    """A second port, with TLS (PS3.15 B.12); left out: there is none. Changed files count without restart."""
 
     port: Port = Field(2762, description="port to listen on with TLS; 0 takes a free one")
     certificate: Path = Field(description="PEM file of our certificate and its chain")
@@ -369,14 +369,8 @@ def reference() -> str:
     samples |= {"client_id": "radplug", "client_secret_file": "/etc/radplug/openid-secret"}
     samples |= {"roles": {"radiology-doctors": Role.RADIOLOGIST, "radiology-it": Role.IT}}
     samples |= {file: f"/etc/radplug/{file}.pem" for file in ("certificate", "key", "ca")}
-    headers = {
-        "listener.tls": "# [{}]",
-        "web.openid": "# [{}]",
-        "pacs.tls": "# [{}]",
-        "adapter": "# [[{}]]",
-        "pacs": "# [[{}]]",
-        "reporting": "# [[{}]]",
-    }
+    headers = {"web.openid": "# [{}]", "adapter": "# [[{}]]", "pacs": "# [[{}]]", "reporting": "# [[{}]]"}
+    headers |= {"listener.tls": "# [{}]", "pacs.tls": "# [{}]"}
     lines = ["# radplug's settings: every one, at its default. Made by `radplug settings`."]
     for name, section in SECTIONS:
         lines += ["", f"# {(section.__doc__ or '').strip()}", headers.get(name, "[{}]").format(name)]

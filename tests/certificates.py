@@ -53,6 +53,14 @@ def authority(folder: Path, name: str, *, days: float = 3650) -> Authority:
     return Authority(file, certificate, key)
 
 
+def dcmtk_options(files: Files) -> list[str]:
+    """For DCMTK's tools, who then show and trust what `files` say."""
+    if files.own is None:
+        return ["+tla", "+cf", str(files.authorities)]
+    certificate, key = files.own
+    return ["+tls", str(key), str(certificate), "+cf", str(files.authorities)]
+
+
 def _begun(name: str, issuer: x509.Name, key: Key, since: float, days: float) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from certificates import Authority, authority
+from certificates import Authority, authority, dcmtk_options
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -74,16 +74,8 @@ def open_port() -> Iterator[Callable[..., Heard]]:
         listener.stop(1)
 
 
-def options(files: Files) -> list[object]:
-    """DCMTK's, for one who shows and trusts what `files` say."""
-    if not files.own:
-        return ["+tla", "+cf", files.authorities]
-    certificate, key = files.own
-    return ["+tls", key, certificate, "+cf", files.authorities]
-
-
 def echoed(heard: Heard, files: Files) -> bool:
-    answer = dcmtk("echoscu", *options(files), "-aec", "RADPLUG", "127.0.0.1", heard.listener.secure_port)
+    answer = dcmtk("echoscu", *dcmtk_options(files), "-aec", "RADPLUG", "127.0.0.1", heard.listener.secure_port)
     return answer.returncode == 0
 
 
@@ -105,7 +97,7 @@ def greet(heard: Heard, newest: ssl.TLSVersion, files: Files) -> str | None:
 class TestListening:
     def test_dcmtk_sends_with_tls_and_without_it(self, open_port: Callable[..., Heard], hospital: Authority) -> None:
         heard = open_port(hospital.vouches("radplug"), port=0)
-        with_tls = [*options(hospital.vouches("modality")), "-aec", "RADPLUG"]
+        with_tls = [*dcmtk_options(hospital.vouches("modality")), "-aec", "RADPLUG"]
         for extra, port in ((with_tls, heard.listener.secure_port), (["-aec", "RADPLUG"], heard.listener.port)):
             answer = dcmtk("storescu", *extra, "127.0.0.1", port, bundled(CT))
             assert answer.returncode == 0, answer.stdout
@@ -221,7 +213,7 @@ class TestSending:
     def test_dcmtk_takes_what_we_send(self, tmp_path: Path, hospital: Authority) -> None:
         received = tmp_path / "received"
         received.mkdir()
-        with storescp(received, *options(hospital.vouches("archive"))) as port:
+        with storescp(received, *dcmtk_options(hospital.vouches("archive"))) as port:
             peer = self.archive(port, hospital.vouches("radplug"))
             echo(peer, calling_ae="RADPLUG", timeout=10)
             send(bundled(CT), peer, calling_ae="RADPLUG", timeout=10)
@@ -242,11 +234,11 @@ class TestSending:
             (stranger.vouches("intruder").own, "signed by nobody in our `ca` file"),
             (hospital.vouches("elsewhere", host="192.0.2.7").own, "for another host"),
         ):
-            with storescp(tmp_path, *options(Files(hospital.file, shown)), "-ic") as port:
+            with storescp(tmp_path, *dcmtk_options(Files(hospital.file, shown)), "-ic") as port:
                 assert words in self.refused(self.archive(port, ours))
 
     def test_a_certificate_may_be_for_another_name_that_is_given(self, tmp_path: Path, hospital: Authority) -> None:
-        with storescp(tmp_path, *options(hospital.vouches("archive", host="pacs.hospital.example"))) as port:
+        with storescp(tmp_path, *dcmtk_options(hospital.vouches("archive", host="pacs.hospital.example"))) as port:
             ours = hospital.vouches("radplug")
             assert "server_name" in self.refused(self.archive(port, ours))
             peer = self.archive(port, ours, "pacs.hospital.example")
@@ -255,7 +247,7 @@ class TestSending:
     def test_an_archive_that_does_not_trust_us_is_explained(
         self, tmp_path: Path, hospital: Authority, stranger: Authority
     ) -> None:
-        with storescp(tmp_path, *options(hospital.vouches("archive"))) as port:
+        with storescp(tmp_path, *dcmtk_options(hospital.vouches("archive"))) as port:
             shown = Files(hospital.file, stranger.vouches("radplug").own)
             assert "does not take our certificate" in self.refused(self.archive(port, shown))
             assert "wants a certificate of ours" in self.refused(self.archive(port, Files(hospital.file)))
