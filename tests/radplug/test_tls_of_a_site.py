@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -42,12 +43,13 @@ def settings_of(files: Files) -> dict[str, str]:
     return {"ca": str(files.authorities), "certificate": str(files.own[0]), "key": str(files.own[1])}
 
 
-def written(folder: Path, files: Files, *, plain: bool = False) -> Path:
+def written(folder: Path, files: Files) -> Path:
+    """Settings of a site that listens with TLS alone."""
     tls = "\n".join(f"{name} = {json.dumps(value)}" for name, value in settings_of(files).items())
     file = folder / "radplug.toml"
     file.write_text(
         f'[store]\ndata = "{folder / "data"}"\nkeep_free_mib = 1\n'
-        f'[listener]\nhost = "127.0.0.1"\nport = 1\nplain = {str(plain).lower()}\ncalling_ae_titles = ["MODALITY"]\n'
+        f'[listener]\nhost = "127.0.0.1"\nplain = false\ncalling_ae_titles = ["MODALITY"]\n'
         f"[listener.tls]\nport = {free_port()}\n{tls}\n",
         encoding="utf-8",
     )
@@ -149,8 +151,14 @@ def pacs(tmp_path: Path, hospital: Authority) -> Iterator[int]:
         str(port),
     ]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=NO_NAGLE) as running:
+        wait_until(lambda: listens(port), 10, "storescp listens")
         yield port
         running.kill()
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def pacs_at(port: int, files: Files) -> dict[str, object]:
