@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,12 +18,16 @@ from pynetdicom.presentation import PresentationContext
 
 from dicom_io.connection import LONGEST_PDU, limit_connection
 from dicom_io.errors import DicomError, Rejected, Unavailable
+from dicom_io.tls import explained
 from dicom_io.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 # Result of an A-ASSOCIATE-RJ, and its source with its diagnostic (PS3.8 9.3.4).
 _PERMANENT: Final = 1
 _CALLING_UNKNOWN: Final = (1, 3)
 _CALLED_UNKNOWN: Final = (1, 7)
+
+# With TLS 1.3 a peer looks at our certificate when the handshake is over on our side; so long its alert may take.
+_VERDICT_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,12 @@ class Peer:
     ae_title: str
     host: str
     port: int
+    tls: ssl.SSLContext | None = None  # None: without TLS
+    server_name: str = ""  # for which its certificate must be; empty: host
+
+    @property
+    def tls_name(self) -> str:
+        return self.server_name or self.host
 
     def __str__(self) -> str:
         return f"{self.ae_title} at {self.host}:{self.port}"
@@ -61,7 +72,14 @@ def associated(
         (evt.EVT_PDU_RECV, _note_rejection, [rejections]),
     ]
     try:
-        association = ae.associate(peer.host, peer.port, contexts, peer.ae_title, evt_handlers=handlers)
+        association = ae.associate(
+            peer.host,
+            peer.port,
+            contexts,
+            peer.ae_title,
+            evt_handlers=handlers,
+            tls_args=(peer.tls, peer.tls_name) if peer.tls else None,
+        )
     except OSError as error:  # the name of the host
         raise Unavailable(f"{peer}: the host is not known ({error.strerror}); is its name right?") from None
     if not association.is_established:
@@ -88,10 +106,25 @@ def _why_not(association: Association, peer: Peer, timeout: float) -> DicomError
         )
         return Rejected(f"{peer} takes nothing of what was to be sent: {names}")
     try:
-        socket.create_connection((peer.host, peer.port), timeout).close()
+        connection = socket.create_connection((peer.host, peer.port), timeout)
     except OSError as error:
         return Unavailable(f"{peer}: no connection ({error.strerror or error}); is it running, and its port right?")
+    with connection:
+        if why := _why_no_tls(connection, peer):
+            return Unavailable(f"{peer}: no TLS with it: {why}")
     return Unavailable(f"{peer} took the connection, but gave no answer in {timeout:g} s; does DICOM listen there?")
+
+
+def _why_no_tls(connection: socket.socket, peer: Peer) -> str:
+    """Empty where the peer and we agree on TLS, or want none."""
+    if peer.tls:
+        try:
+            with peer.tls.wrap_socket(connection, server_hostname=peer.tls_name) as secured, suppress(TimeoutError):
+                secured.settimeout(_VERDICT_SECONDS)
+                secured.recv(1)
+        except OSError as error:
+            return explained(error)
+    return ""
 
 
 def _rejection(answer: A_ASSOCIATE, peer: Peer, calling_ae: str) -> DicomError:

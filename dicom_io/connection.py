@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import logging
 import socket
+import ssl
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from queue import Queue
 from typing import Any, Final, cast
@@ -15,6 +17,8 @@ from typing import Any, Final, cast
 from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket
+
+from dicom_io.tls import explained
 
 logger = logging.getLogger(__name__)
 
@@ -26,12 +30,18 @@ _PDU_HEADER: Final = 6  # bytes
 _ASSOCIATE_RQ: Final = 0x01
 
 
-def limit_connection(event: evt.Event, seconds: float, largest_message: int) -> None:
+def limit_connection(
+    event: evt.Event,
+    seconds: float,
+    largest_message: int,
+    distrusted: Callable[[str, str], None] | None = None,
+) -> None:
     """For EVT_CONN_OPEN: bounds what is read from the peer, and sends without Nagle's delay.
 
     Args:
         seconds: what one PDU may take from its first byte to its last, and a send that makes no progress.
         largest_message: bytes of a DIMSE message; pynetdicom holds its command and data set in memory.
+        distrusted: is told the address of a peer with which TLS failed, and why.
     """
     association = event.assoc
     transport = cast(AssociationSocket, association.dul.socket)
@@ -46,7 +56,13 @@ def limit_connection(event: evt.Event, seconds: float, largest_message: int) -> 
             try:
                 data = _receive(connection, length, time.monotonic() + seconds)
             except TimeoutError:
-                flaw = f"a PDU took longer than {seconds:g} s"
+                flaw = f"a PDU, or the handshake before it, took longer than {seconds:g} s"
+            except ssl.SSLError as error:  # the first read begins the handshake, where that was left to it
+                hang_up(association)
+                logger.warning("TLS with %s failed: %s", association.remote["address"], explained(error))
+                if distrusted:
+                    distrusted(association.remote["address"], explained(error))
+                return data
             except OSError:
                 return data  # it was reset
         first = association.dul.state_machine.current_state in _AWAITING_REQUEST and length == _PDU_HEADER

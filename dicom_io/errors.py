@@ -5,7 +5,8 @@ DicomError
 ├── Refused       we choose not to render or send it, and the text says why
 ├── NoSpace       we cannot keep it now: the sender should try again later
 ├── Rejected      a peer's final no: ours to fix, never retried
-└── Unavailable   a peer that may answer later: try again
+├── Unavailable   a peer that may answer later: try again
+└── UnusableCertificate   no TLS with these files: try again once they are mended
 """
 
 
@@ -38,3 +39,7 @@ class Rejected(DicomError):
 
 class Unavailable(DicomError):
     """The peer did not answer, or said that it may take it later."""
+
+
+class UnusableCertificate(DicomError):
+    """A certificate or key that is missing, damaged, out of time, or another's."""

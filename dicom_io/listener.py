@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 import time
 import traceback
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from dicom_io.offered import offered
 from dicom_io.part10 import file_header
 from dicom_io.reading import identify
 from dicom_io.study import Instance
+from dicom_io.tls import Contexts
 from dicom_io.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 logger = logging.getLogger(__name__)
@@ -46,6 +48,23 @@ class Arrival:
     calling_ae: str
 
 
+@dataclass(frozen=True, slots=True)
+class SecurePort:
+    """A port with TLS."""
+
+    port: int  # 0 for any that is free
+    contexts: Contexts
+    distrusted: Callable[[str, str], None]  # is told the address of a peer with which TLS failed, and why
+
+    def wrap_socket(self, connection: socket, server_side: bool) -> ssl.SSLSocket:
+        """What pynetdicom asks an SSLContext for, on the thread that accepts connections.
+
+        The context is that of this moment. The handshake is left to the first read, on the association's own thread,
+        where it holds up nobody else and has the association's time-outs.
+        """
+        return self.contexts().wrap_socket(connection, server_side=server_side, do_handshake_on_connect=False)
+
+
 class Listener:
     """Receives instances as `ae_title`, each handed to `keep` on the thread of its association.
 
@@ -57,9 +76,10 @@ class Listener:
         self,
         ae_title: str,
         host: str,
-        port: int,
+        port: int | None,
         keep: Callable[[Arrival], None],
         *,
+        secure: SecurePort | None = None,
         calling_ae_titles: frozenset[str] | None,
         maximum_pdu: int = 128 << 10,
         maximum_associations: int = 32,
@@ -70,7 +90,7 @@ class Listener:
         """Nothing is bound before `start`.
 
         Args:
-            port: 0 for any that is free.
+            port: without TLS; 0 for any that is free, None for none.
             calling_ae_titles: who may send; None for anybody.
             maximum_pdu: bytes that peers are asked not to exceed in a PDU.
             largest_instance: bytes of an encoded data set; it is held in memory until it is kept.
@@ -82,7 +102,7 @@ class Listener:
         """
         if calling_ae_titles is not None and not calling_ae_titles:
             raise ValueError("no AE title may call: name those that may, or None for any")
-        self._address = (host, port)
+        self._host, self._port, self._secure = host, port, secure
         self._keep = keep
         self._largest_instance = largest_instance
         self._ae = AE(ae_title)
@@ -95,41 +115,62 @@ class Listener:
         self._ae.maximum_associations = maximum_associations
         self._ae.acse_timeout = self._acse_timeout = acse_timeout
         self._ae.network_timeout = network_timeout
-        self._server: ThreadedAssociationServer | None = None
+        self._plain_server: ThreadedAssociationServer | None = None
+        self._secure_server: ThreadedAssociationServer | None = None
 
     @property
     def port(self) -> int:
-        """The port that it listens at."""
-        if self._server is None:
-            raise RuntimeError("the listener has not been started")
-        return int(self._server.server_address[1])
+        """The port that it listens at without TLS."""
+        return _port_of(self._plain_server)
+
+    @property
+    def secure_port(self) -> int:
+        """The port that it listens at with TLS."""
+        return _port_of(self._secure_server)
 
     def start(self) -> None:
         """Listens from now on, on threads of its own.
 
         Raises:
-            OSError: the address cannot be bound.
+            OSError: an address cannot be bound.
+            UnusableCertificate: there can be no TLS.
         """
+        if self._secure:
+            self._secure.contexts()
+        try:
+            if self._secure:
+                self._secure_server = self._serve(self._secure.port, self._secure)
+            if self._port is not None:
+                self._plain_server = self._serve(self._port)
+        except OSError:
+            self.stop()
+            raise
+
+    def _serve(self, port: int, secure: SecurePort | None = None) -> ThreadedAssociationServer:
         handlers: list[evt.EventHandlerType] = [
             (evt.EVT_CONN_OPEN, self._opened),
             (evt.EVT_REJECTED, self._refused),
             (evt.EVT_C_STORE, self._received),
         ]
-        server = self._ae.start_server(self._address, block=False, evt_handlers=handlers)
-        self._server = cast(ThreadedAssociationServer, server)
+        context = cast(ssl.SSLContext, secure)  # of which it wants `wrap_socket` alone
+        server = cast(
+            ThreadedAssociationServer,
+            self._ae.start_server((self._host, port), block=False, ssl_context=context, evt_handlers=handlers),
+        )
         # It queues no more than five connections; others that come at the same time would have to wait for a second.
-        cast(socket, self._server.socket).listen(128)
+        cast(socket, server.socket).listen(128)
+        return server
 
     def stop(self, grace: float = 10) -> None:
         """Accepts no more, lets associations end by themselves for `grace` seconds, then aborts them."""
-        if self._server is None:
-            return
-        server, self._server = self._server, None
-        server.shutdown()
+        for server in (self._plain_server, self._secure_server):
+            if server:
+                server.shutdown()
+        self._plain_server = self._secure_server = None
         deadline = time.monotonic() + grace
-        for association in server.active_associations:
+        for association in self._ae.active_associations:
             association.join(max(0.0, deadline - time.monotonic()))
-        for association in server.active_associations:
+        for association in self._ae.active_associations:
             if association.is_established:
                 logger.warning("association with %r aborted: the listener stops", association.requestor.ae_title)
                 association.abort(block=False)
@@ -146,7 +187,8 @@ class Listener:
         self.stop()
 
     def _opened(self, event: evt.Event) -> None:
-        limit_connection(event, self._acse_timeout, self._largest_instance)
+        distrusted = self._secure.distrusted if self._secure else None
+        limit_connection(event, self._acse_timeout, self._largest_instance, distrusted)
         # Associations beyond the maximum are refused politely; connections that never ask for one must not pile up.
         if len(self._ae.active_associations) >= 2 * self._ae.maximum_associations:
             hang_up(event.assoc)
@@ -178,6 +220,12 @@ class Listener:
             logger.error("instance %s from %r not kept: %s", uid, sender, where)
             return _failure(CANNOT_UNDERSTAND, "it could not be kept; our log says why")
         return SUCCESS
+
+
+def _port_of(server: ThreadedAssociationServer | None) -> int:
+    if server is None:
+        raise RuntimeError("the listener has not been started, or was not asked for this port")
+    return int(server.server_address[1])
 
 
 def _arrival(event: evt.Event, request: C_STORE) -> Arrival:

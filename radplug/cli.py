@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from dicom_io.errors import UnusableCertificate
 from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
 from radplug.commands import accepting, cases, setting_up, stations
 from radplug.commands.console import complain
@@ -49,7 +50,7 @@ def main() -> None:
         app()
     except (
         *(SettingsError, WrongSchema, UnknownCase, StationFailed),
-        *(UnusableCheckpoint, UnusableAdapter, BadTemplate),
+        *(UnusableCheckpoint, UnusableAdapter, UnusableCertificate, BadTemplate),
     ) as error:
         complain(str(error))
         sys.exit(2)

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import dicom_io.errors
 import hl7.errors
 from dicom_io import report_checks, sending
-from dicom_io.sending import Peer
 from hl7 import acknowledgement, checks, mllp
+from radplug import certificates
 from radplug.domain import Delivery, DeliveryRefused, DestinationUnavailable, DocumentKind
 from radplug.settings import PacsDestination, ReportingDestination
 from radplug.study_store import StudyStore
@@ -30,7 +30,7 @@ class Destinations:
     ) -> None:
         self._store = store
         self._ae_title = ae_title
-        self._pacs = {p.name: p for p in pacs}
+        self._pacs = {p.name: (p, certificates.calling(p)) for p in pacs}
         self._reporting = {r.name: r for r in reporting}
 
     def send(self, delivery: Delivery) -> str:
@@ -47,16 +47,15 @@ class Destinations:
             return self._send_oru(data, delivery)
         except KeyError:
             raise DeliveryRefused(f"no destination is named {delivery.destination}; name one so, then resend") from None
-        except (dicom_io.errors.Unavailable, hl7.errors.Unavailable) as error:
+        except (dicom_io.errors.Unavailable, dicom_io.errors.UnusableCertificate, hl7.errors.Unavailable) as error:
             raise DestinationUnavailable(str(error)) from error
         except (dicom_io.errors.DicomError, hl7.errors.Hl7Error) as error:
             raise DeliveryRefused(str(error)) from error
 
     def _send_sr(self, data: bytes, delivery: Delivery) -> str:
-        pacs = self._pacs[delivery.destination]
+        pacs, peer = self._pacs[delivery.destination]
         _require_fit([fault.text for fault in report_checks.check(data)])
-        peer = Peer(pacs.ae_title, pacs.host, pacs.port)
-        stored = sending.send(data, peer, calling_ae=self._ae_title, timeout=pacs.timeout_seconds)
+        stored = sending.send(data, peer(), calling_ae=self._ae_title, timeout=pacs.timeout_seconds)
         return f"stored, with a warning: {stored.warning}" if stored.warning else "stored"
 
     def _send_oru(self, data: bytes, delivery: Delivery) -> str:

@@ -15,6 +15,7 @@ from dicom_io.sending import Peer, echo
 from model_runtime.checkpoints.model_card import ModelCard
 from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
 from model_runtime.lora.adapter_card import AdapterCard
+from radplug import certificates
 from radplug.adapter_rules import directories
 from radplug.embedded_redis import NoRedis, find_server
 from radplug.findings import Finding
@@ -37,6 +38,7 @@ def examine(house: House) -> list[Finding]:
         _database,
         _broker,
         _listener,
+        _certificates,
         _stations,
         _checkpoint,
         _adapters,
@@ -110,12 +112,15 @@ def _broker(house: House) -> Iterator[Finding]:
 def _listener(house: House) -> Iterator[Finding]:
     s = house.settings.listener
     host = "127.0.0.1" if s.host in ("0.0.0.0", "::") else s.host
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.settimeout(WAIT)
-        answers = probe.connect_ex((host, s.port)) == 0
-    if not answers:
-        text = f"nothing listens on {host}:{s.port}; start `radplug up`, and open the port in the firewall for the PACS"
+    ports = ([s.port] if s.plain else []) + ([s.tls.port] if s.tls else [])
+    if closed := [port for port in ports if not _answers(host, port)]:
+        where = " and ".join(f"{host}:{port}" for port in closed)
+        text = f"nothing listens on {where}; start `radplug up`, and open the port in the firewall for the PACS"
         yield Finding("listener", False, text)
+        return
+    if s.tls:
+        yield Finding("listener with TLS", True, f"{host}:{s.tls.port} accepts connections; only a sender shows more")
+    if not s.plain:
         return
     caller = next(iter(sorted(s.calling_ae_titles)), s.ae_title)
     try:
@@ -124,6 +129,16 @@ def _listener(house: House) -> Iterator[Finding]:
         yield Finding("listener", False, f"{host}:{s.port} answers, but not as {s.ae_title} should: {error}")
     else:
         yield Finding("listener", True, f"{s.ae_title} answers C-ECHO on {host}:{s.port}")
+
+
+def _answers(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.settimeout(WAIT)
+        return probe.connect_ex((host, port)) == 0
+
+
+def _certificates(house: House) -> Iterator[Finding]:
+    yield from certificates.findings(house.settings)
 
 
 def _stations(house: House) -> Iterator[Finding]:
@@ -245,12 +260,13 @@ def _pacs(house: House) -> Iterator[Finding]:
     for pacs in house.settings.pacs:
         about = f"PACS {pacs.name}"
         try:
-            peer = Peer(pacs.ae_title, pacs.host, pacs.port)
+            peer = certificates.calling(pacs)()
             echo(peer, calling_ae=house.settings.listener.ae_title, timeout=min(WAIT, pacs.timeout_seconds))
         except DicomError as error:
             yield Finding(about, False, str(error))
         else:
-            yield Finding(about, True, f"{pacs.ae_title} answers C-ECHO on {pacs.host}:{pacs.port}")
+            with_tls = " with TLS" if pacs.tls else ""
+            yield Finding(about, True, f"{pacs.ae_title} answers C-ECHO on {pacs.host}:{pacs.port}{with_tls}")
 
 
 def _reporting(house: House) -> Iterator[Finding]:

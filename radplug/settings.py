@@ -30,18 +30,36 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class ListenerTlsSettings(Section):
+    """A second port, with TLS (PS3.15 B.12); left out: there is none. Changed files count without restart."""
+
+    port: Port = Field(2762, description="port to listen on with TLS; 0 takes a free one")
+    certificate: Path = Field(description="PEM file of our certificate and its chain")
+    key: Path = Field(description="PEM file of its private key, not encrypted")
+    ca: Path = Field(description="PEM file of the authorities whose certificates let a sender in")
+    require_client_certificate: bool = Field(True, description="refuse senders that show no certificate")
+
+
 class ListenerSettings(Section):
     """Where the PACS and the modalities send to."""
 
     ae_title: AeTitle = Field("RADPLUG", description="our AE title, as the PACS must call it")
     host: str = Field("0.0.0.0", description="address to listen on")
     port: Port = Field(11112, description="port to listen on; 0 takes a free one")
+    plain: bool = Field(True, description="listen on that port; false: on that of [listener.tls] alone")
     calling_ae_titles: tuple[AeTitle, ...] = Field(
         (), description="AE titles that may call us; all others are rejected"
     )
     accept_any_calling_ae: bool = Field(False, description="let every AE title in; for a demo or a test bench only")
     maximum_pdu: int = Field(131072, ge=4096, le=1 << 20, description="longest PDU that we take, bytes")
     maximum_associations: int = Field(50, ge=1, description="associations at a time; more are rejected for the moment")
+    tls: ListenerTlsSettings | None = Field(None, description="a second port, with TLS")
+
+    @model_validator(mode="after")
+    def _listens_somewhere(self) -> ListenerSettings:
+        if not self.plain and not self.tls:
+            raise ValueError("plain is false and there is no [listener.tls], so nobody could send; set either")
+        return self
 
     @property
     def callers(self) -> frozenset[str] | None:
@@ -144,10 +162,26 @@ class Destination(Section):
     timeout_seconds: Seconds = Field(30.0, description="longest wait for an answer")
 
 
+class PacsTlsSettings(Section):
+    """TLS with the PACS whose lines it follows; left out: without. Changed files count without restart."""
+
+    ca: Path = Field(description="PEM file of the authorities, one of which has signed its certificate")
+    certificate: Path | None = Field(None, description="PEM file of our certificate and its chain, if it wants one")
+    key: Path | None = Field(None, description="PEM file of its private key, not encrypted")
+    server_name: str = Field("", description="host that its certificate names; empty: the PACS's host")
+
+    @model_validator(mode="after")
+    def _certificate_has_a_key(self) -> PacsTlsSettings:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key belong together; set both, or neither")
+        return self
+
+
 class PacsDestination(Destination):
     """A PACS that takes the draft as DICOM SR; `[[pacs]]`, none or several."""
 
     ae_title: AeTitle = Field(description="its AE title")
+    tls: PacsTlsSettings | None = Field(None, description="TLS with it")
 
 
 class ReportingDestination(Destination):
@@ -316,9 +350,11 @@ def load(file: Path | None) -> Settings:
 
 SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     *((name, info.annotation) for name, info in Settings.model_fields.items() if isinstance(info.annotation, type)),
+    ("listener.tls", ListenerTlsSettings),
     ("web.openid", OpenIdSettings),
     ("adapter", AdapterSettings),
     ("pacs", PacsDestination),
+    ("pacs.tls", PacsTlsSettings),
     ("reporting", ReportingDestination),
 )
 
@@ -332,7 +368,9 @@ def reference() -> str:
     }
     samples |= {"client_id": "radplug", "client_secret_file": "/etc/radplug/openid-secret"}
     samples |= {"roles": {"radiology-doctors": Role.RADIOLOGIST, "radiology-it": Role.IT}}
+    samples |= {file: f"/etc/radplug/{file}.pem" for file in ("certificate", "key", "ca")}
     headers = {"web.openid": "# [{}]", "adapter": "# [[{}]]", "pacs": "# [[{}]]", "reporting": "# [[{}]]"}
+    headers |= {"listener.tls": "# [{}]", "pacs.tls": "# [{}]"}
     lines = ["# radplug's settings: every one, at its default. Made by `radplug settings`."]
     for name, section in SECTIONS:
         lines += ["", f"# {(section.__doc__ or '').strip()}", headers.get(name, "[{}]").format(name)]

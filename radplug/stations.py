@@ -11,9 +11,10 @@ from contextlib import contextmanager
 
 import structlog
 
-from dicom_io.listener import Arrival, Listener
+from dicom_io.errors import UnusableCertificate
+from dicom_io.listener import Arrival, Listener, SecurePort
 from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
-from radplug import clock, pipeline, worker
+from radplug import certificates, clock, pipeline, worker
 from radplug.clock import Doorbell
 from radplug.supervisor import StationFailed, end_with_parent
 from radplug.wiring import House
@@ -32,12 +33,16 @@ def listen(house: House) -> None:
         received = pipeline.receive(house, arrival.instance, arrival.header, arrival.dataset, arrival.calling_ae)
         log.info("received", instance=arrival.instance.sop_instance_uid, as_=received, calling_ae=arrival.calling_ae)
 
+    def distrusted(address: str, reason: str) -> None:
+        house.audit.note("TLS refused", address=address, reason=reason)
+
     with at_work(house, "listener") as stop:
         listener = Listener(
             s.ae_title,
             s.host,
-            s.port,
+            s.port if s.plain else None,
             keep,
+            secure=SecurePort(s.tls.port, certificates.accepting(s.tls), distrusted) if s.tls else None,
             calling_ae_titles=s.callers,
             maximum_pdu=s.maximum_pdu,
             maximum_associations=s.maximum_associations,
@@ -45,11 +50,21 @@ def listen(house: House) -> None:
         try:
             listener.start()
         except OSError as error:
-            raise StationFailed(f"{s.host}:{s.port} cannot be listened on: {error.strerror}; is it taken?") from error
-        house.stations.ready("listener", house.now(), f"{s.ae_title} on {s.host}:{listener.port}")
-        log.info("ready", ae_title=s.ae_title, host=s.host, port=listener.port)
+            where = _where(s.host, s.port if s.plain else None, s.tls.port if s.tls else None)
+            raise StationFailed(f"{where} cannot be listened on: {error.strerror}; is it taken?") from error
+        except UnusableCertificate as error:
+            raise StationFailed(f"listener.tls: {error}") from error
+        where = _where(s.host, listener.port if s.plain else None, listener.secure_port if s.tls else None)
+        house.stations.ready("listener", house.now(), f"{s.ae_title} on {where}")
+        log.info("ready", ae_title=s.ae_title, listens_on=where)
         stop.wait()
         listener.stop()
+
+
+def _where(host: str, port: int | None, secure_port: int | None) -> str:
+    plain = [] if port is None else [f"{host}:{port}"]
+    secure = [] if secure_port is None else [f"{host}:{secure_port} (TLS)"]
+    return " and ".join((*plain, *secure))
 
 
 def run_clock(house: House, doorbell: Doorbell) -> None:

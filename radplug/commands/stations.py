@@ -11,6 +11,7 @@ import typer
 
 from model_runtime.checkpoints.model_card import ModelCard
 from model_runtime.lora.adapter_card import AdapterCard
+from radplug import certificates
 from radplug.adapter_rules import directories
 from radplug.commands.console import Stop, house_of
 from radplug.wiring import House
@@ -29,6 +30,8 @@ def up(context: typer.Context) -> None:
     house = house_of(context, "up", check_schema=False)
     # what no restart of a station would mend is said before any is started
     house.settings.listener.callers  # noqa: B018
+    if tls := house.settings.listener.tls:
+        certificates.accepting(tls)()
     ModelCard.read(house.checkpoint)
     for directory in directories(house.settings.adapter):
         AdapterCard.read(directory)

@@ -62,7 +62,11 @@ MAY_IMPORT = {
         *("radplug", "radplug.domain", "radplug.records", "radplug.settings", "radplug.study_store"),
         *("dicom_io", "hl7", "model_runtime.canvas", "model_runtime.draft_text"),
     },
-    "radplug.destinations": {"radplug.domain", "radplug.settings", "radplug.study_store", "dicom_io", "hl7"},
+    "radplug.certificates": {"radplug.findings", "radplug.settings", "dicom_io"},
+    "radplug.destinations": {
+        *("radplug.certificates", "radplug.domain", "radplug.settings", "radplug.study_store"),
+        *("dicom_io", "hl7"),
+    },
 }
 # Upstairs: wiring knows every floor, and these stand on it.
 ENTRANCES = {
