@@ -5,13 +5,22 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import zip_longest
+from typing import NamedTuple
 
 from model_runtime.canvas import Anchor, Kind, Layout, Piece, Template
 from model_runtime.draft_text import Author, SectionText, Span
 from model_runtime.errors import AnchorMoved
 
-Token = tuple[str, float]  # its text, "" for a filler, and the model's probability for it
+
+class Token(NamedTuple):
+    """Of a filled canvas."""
+
+    text: str  # "" for a filler
+    probability: float  # the model's
+    losses: Sequence[float] = ()  # nats, without each of the images: see references
+
 
 SENTENCE_END = re.compile(r"[.!?][\"')\]]*\s*$")
 
@@ -60,12 +69,12 @@ def _spans(section: Sequence[Piece], authors: Sequence[Author], canvas: Sequence
     author = iter(authors)
     for piece in section:
         if piece.kind is Kind.GAP:
-            written = _trimmed([t for t in canvas[piece.start : piece.stop] if t[0]], left=not spans)
+            written = _trimmed([t for t in canvas[piece.start : piece.stop] if t.text], left=not spans)
             spans.extend(_span(sentence) for sentence in _sentences(written))
         elif piece.kind is Kind.ANCHOR:
             if spans and spans[-1].kind is Author.MODEL:
                 before = spans.pop()
-                spans.append(Span(before.text + " ", Author.MODEL, before.confidence))
+                spans.append(replace(before, text=before.text + " "))
             elif spans:
                 spans.append(Span(" ", Author.MODEL))
             spans.append(Span(piece.text, next(author, Author.ANCHOR)))
@@ -74,14 +83,14 @@ def _spans(section: Sequence[Piece], authors: Sequence[Author], canvas: Sequence
 
 def _trimmed(tokens: list[Token], *, left: bool) -> list[Token]:
     """Without white space at the right, where an anchor's own space or the section's end follows, and at the left."""
-    while tokens and not tokens[-1][0].strip():
+    while tokens and not tokens[-1].text.strip():
         tokens = tokens[:-1]
-    while left and tokens and not tokens[0][0].strip():
+    while left and tokens and not tokens[0].text.strip():
         tokens = tokens[1:]
     if tokens:
-        tokens = [*tokens[:-1], (tokens[-1][0].rstrip(), tokens[-1][1])]
+        tokens = [*tokens[:-1], tokens[-1]._replace(text=tokens[-1].text.rstrip())]
     if left and tokens:
-        tokens = [(tokens[0][0].lstrip(), tokens[0][1]), *tokens[1:]]
+        tokens = [tokens[0]._replace(text=tokens[0].text.lstrip()), *tokens[1:]]
     return tokens
 
 
@@ -90,12 +99,20 @@ def _sentences(tokens: Sequence[Token]) -> Iterator[list[Token]]:
     sentence: list[Token] = []
     for token, following in zip_longest(tokens, tokens[1:]):
         sentence.append(token)
-        text = "".join(t for t, _ in sentence)
-        if following is None or (SENTENCE_END.search(text) and (text[-1].isspace() or following[0][0].isspace())):
+        text = "".join(each.text for each in sentence)
+        if following is None or (SENTENCE_END.search(text) and (text[-1].isspace() or following.text[0].isspace())):
             yield sentence
             sentence = []
 
 
 def _span(sentence: Sequence[Token]) -> Span:
-    likelihood = math.fsum(math.log(max(p, 1e-12)) for _, p in sentence)
-    return Span("".join(text for text, _ in sentence), Author.MODEL, math.exp(likelihood / len(sentence)))
+    likelihood = math.fsum(math.log(max(token.probability, 1e-12)) for token in sentence)
+    text = "".join(token.text for token in sentence)
+    return Span(text, Author.MODEL, math.exp(likelihood / len(sentence)), _image([token.losses for token in sentence]))
+
+
+def _image(losses: Sequence[Sequence[float]]) -> int | None:
+    """The number, from 1, of the image without which the words lose most; None where they lose by none."""
+    of_each = [math.fsum(each) for each in zip(*losses, strict=True)]
+    most = max(of_each, default=0.0)
+    return of_each.index(most) + 1 if most > 0 or len(of_each) == 1 else None

@@ -24,6 +24,7 @@ class Span:
     text: str
     kind: Author
     confidence: float | None = None  # geometric mean of the token probabilities; None where no token was chosen
+    image: int | None = None  # the number, from 1, of the image that the words refer to: see references
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,9 @@ class DraftText:
                     name=section["name"],
                     heading=section["heading"],
                     code=Code(**section["code"]),
-                    spans=tuple(Span(s["text"], Author(s["kind"]), s["confidence"]) for s in section["spans"]),
+                    spans=tuple(
+                        Span(s["text"], Author(s["kind"]), s["confidence"], s.get("image")) for s in section["spans"]
+                    ),
                 )
                 for section in row["sections"]
             ),

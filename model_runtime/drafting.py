@@ -9,7 +9,7 @@ from threading import Event
 import numpy as np
 from numpy.typing import NDArray
 
-from model_runtime.assembly import assemble, missing
+from model_runtime.assembly import Token, assemble, missing
 from model_runtime.canvas import Anchor, Kind, Layout, Template, lay, pages
 from model_runtime.checkpoints.checkpoint import LoadedModel
 from model_runtime.contradictions import second_look
@@ -22,6 +22,7 @@ from model_runtime.placement import place
 from model_runtime.prompts.prefix import Prefix, extended
 from model_runtime.prompts.prompt import PromptFacts
 from model_runtime.redraft import Reach, keep, needs, start_of
+from model_runtime.references import losses
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,8 @@ class Drafting:
     def take(self, filled: Filled) -> None:
         """Raises AnchorMoved."""
         page, layout = self._pages[self._page], self._layouts[self._page]
-        self._sections += self._assembled(filled.ids, filled.probabilities)
+        lost = losses(self._loaded, self._prefix, layout, filled.ids, seed=self._wish.seed)
+        self._sections += self._assembled(filled.ids, filled.probabilities, lost.tolist())
         self._conflicts += conflicts(
             self._loaded,
             self._prefix,
@@ -136,9 +138,12 @@ class Drafting:
         """In the order in which they stand there."""
         return [anchor for section in page.sections for anchor in self._of(section.name)]
 
-    def _assembled(self, ids: Sequence[int], probabilities: Sequence[float]) -> tuple[SectionText, ...]:
+    def _assembled(
+        self, ids: Sequence[int], probabilities: Sequence[float], lost: Sequence[Sequence[float]] | None = None
+    ) -> tuple[SectionText, ...]:
         page, layout = self._pages[self._page], self._layouts[self._page]
-        tokens = list(zip(self._loaded.codec.pieces(ids), probabilities, strict=True))
+        pieces = self._loaded.codec.pieces(ids)
+        tokens = list(map(Token, pieces, probabilities, lost or [()] * len(pieces)))
         return assemble(page, self._on(page), layout, tokens)
 
     def _read_off(self, ids: Sequence[int]) -> list[int]:

@@ -87,7 +87,7 @@ class _Row:
         self._ids, self._codec = layout.ids, loaded.codec
         self._stops = [piece.stop for piece in layout.pieces for _ in range(piece.tokens)]
         self._no_text = {loaded.codec.end_id, *loaded.tokenizer.all_special_ids}
-        self._tokens: list[Token] = [("", 1.0)] * len(layout.ids)
+        self._tokens = [Token("", 1.0)] * len(layout.ids)
         self._sequence: list[int] = []
         self._sentence: list[int] = []  # since what was last fixed
         self._at = 0
@@ -102,7 +102,7 @@ class _Row:
         self._sequence.append(chosen)
         if fixed == FREE:
             self._sentence.append(chosen)
-            self._tokens[at] = (self._codec.pieces([chosen])[0], probability)
+            self._tokens[at] = Token(self._codec.pieces([chosen])[0], probability)
             self._at = self._stops[at] if chosen == self._codec.filler_id else at + 1
         elif at < self.end:
             self._sentence.clear()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -18,8 +19,9 @@ from model_runtime.checkpoints.checkpoint import LoadedModel
 class Prefix:
     """One prompt. A sliding layer keeps its window's last positions only; `length` counts all that were read."""
 
-    cache: DynamicCache
+    cache: Cache
     length: int
+    images: tuple[slice, ...] = ()  # the positions of each image's soft tokens
 
     @property
     def bytes(self) -> int:
@@ -33,8 +35,9 @@ def read(loaded: LoadedModel, inputs: Mapping[str, Tensor]) -> Prefix:
     ids = inputs["input_ids"]
     cache = DynamicCache(config=loaded.model.config.get_text_config(decoder=True))
     images = {name: inputs[name] for name in ("pixel_values", "image_position_ids") if name in inputs}
-    _encode(loaded, cache, ids, 0, inputs.get("mm_token_type_ids"), images)
-    return Prefix(cache, ids.shape[1])
+    kinds = inputs.get("mm_token_type_ids")
+    _encode(loaded, cache, ids, 0, kinds, images)
+    return Prefix(cache, ids.shape[1], () if kinds is None else tuple(_runs(kinds[0].tolist())))
 
 
 @torch.no_grad()
@@ -42,12 +45,35 @@ def extended(loaded: LoadedModel, prefix: Prefix, ids: Sequence[int]) -> Prefix:
     """The prefix with finished text behind it, for a canvas that follows another; `prefix` stays as it is."""
     cache = copy.deepcopy(prefix.cache)
     _encode(loaded, cache, torch.tensor([list(ids)], device=loaded.device), prefix.length, None, {})
-    return Prefix(cache, prefix.length + len(ids))
+    return replace(prefix, cache=cache, length=prefix.length + len(ids))
+
+
+def without_image(prefix: Prefix, image: int) -> Prefix:
+    """What the decoder sees of a prompt when an image's positions are hidden from it; the others keep their places."""
+    hidden = prefix.images[image]
+    layers: list[Any] = prefix.cache.layers
+
+    def rest(layer: Any) -> _Layer:
+        first = prefix.length - layer.keys.shape[2]  # of the positions that the layer has kept
+        begin, end = (max(border - first, 0) for border in (hidden.start, hidden.stop))
+        return _Layer(*(torch.cat([t[:, :, :begin], t[:, :, end:]], dim=2) for t in (layer.keys, layer.values)))
+
+    return replace(prefix, cache=_Cache([rest(layer) for layer in layers]))
+
+
+def _runs(kinds: Sequence[int]) -> Iterator[slice]:
+    """Where images stand; between any two, there is a token that ends one and a token that begins the next."""
+    place = 0
+    for is_image, run in groupby(kinds, bool):
+        length = len(list(run))
+        if is_image:
+            yield slice(place, place + length)
+        place += length
 
 
 def _encode(
     loaded: LoadedModel,
-    cache: DynamicCache,
+    cache: Cache,
     ids: Tensor,
     start: int,
     image_positions: Tensor | None,

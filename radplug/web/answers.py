@@ -48,6 +48,7 @@ class SpanAnswer(BaseModel):
     confidence: float | None
     sure: str = Field(description="How the page shades it")
     phrase: str | None = Field(description="The id of the pinned phrase that it is")
+    image: int | None = Field(description="The number, from 1, of the key image that the words refer to")
 
 
 class SectionAnswer(BaseModel):
@@ -130,5 +131,10 @@ def _spans(section: SectionText, phrases: Sequence[Phrase]) -> Iterator[SpanAnsw
     span: Span
     for span, phrase in spans_of(section, phrases):
         yield SpanAnswer(
-            text=span.text, by=span.kind, confidence=span.confidence, sure=sureness(span.confidence), phrase=phrase
+            text=span.text,
+            by=span.kind,
+            confidence=span.confidence,
+            sure=sureness(span.confidence),
+            phrase=phrase,
+            image=span.image,
         )

@@ -164,7 +164,7 @@ def test_temperature_nought_is_the_model_s_own_choice(
     for piece in layout.pieces[:-1]:
         for at in range(piece.start, piece.stop):
             fixed = layout.ids[at] != FREE
-            text, probability = written.tokens[at]
+            text, probability, _ = written.tokens[at]
             if not fixed and not text and probability == 1.0:
                 break  # an earlier filler has ended this gap
             ids.append(layout.ids[at] if fixed else filler if not text else only(codec.encode(text)))

@@ -105,7 +105,8 @@ function spanOf(span) {
   }
   const words = element("span", `model ${span.sure}`, span.text);
   words.tabIndex = 0;
-  if (span.confidence !== null) words.title = `confidence ${span.confidence.toFixed(2)}. Enter keeps it, Delete strikes it, a click or I shows its image.`;
+  if (span.image) words.dataset.image = span.image;
+  if (span.confidence !== null) words.title = `confidence ${span.confidence.toFixed(2)}. Enter keeps it, Delete strikes it${span.image ? `, a click or I shows its image, ${span.image}` : ""}.`;
   return words;
 }
 

@@ -1,21 +1,21 @@
-// Which image a sentence of the model's refers to: all that the model was shown when it wrote it.
+// Which image a sentence of the model's refers to: the one without which the model would least have written it.
 const report = document.getElementById("draft");
-const figures = [...document.querySelectorAll("figure[data-uid]")];
 
-function refer(target) {
-  const sentence = target?.closest?.("#draft span.model");
-  for (const figure of figures) figure.classList.toggle("referred", Boolean(sentence?.textContent.trim()));
-  return sentence;
+function imageOf(target) {
+  const sentence = target?.closest?.("#draft [data-image]");
+  const image = sentence && document.getElementById(`image-${sentence.dataset.image}`);
+  for (const figure of document.querySelectorAll("figure[data-uid]")) figure.classList.toggle("referred", figure === image);
+  return image;
 }
-report.addEventListener("focusin", (event) => refer(event.target));
-report.addEventListener("focusout", () => refer(null));
-report.addEventListener("mouseover", (event) => refer(event.target));
-report.addEventListener("mouseleave", () => refer(document.activeElement));
+report.addEventListener("focusin", (event) => imageOf(event.target));
+report.addEventListener("focusout", () => imageOf(null));
+report.addEventListener("mouseover", (event) => imageOf(event.target));
+report.addEventListener("mouseleave", () => imageOf(document.activeElement));
 
-const jump = () => figures[0]?.querySelector("button").click();
+const jump = (image) => image?.querySelector("button").click();
 report.addEventListener("click", (event) => {
-  if (getSelection().isCollapsed && refer(event.target)) jump();
+  if (getSelection().isCollapsed) jump(imageOf(event.target));
 });
 report.addEventListener("keydown", (event) => {
-  if (event.key.toLowerCase() === "i" && !event.ctrlKey && !event.metaKey && refer(event.target)) jump();
+  if (event.key.toLowerCase() === "i" && !event.ctrlKey && !event.metaKey) jump(imageOf(event.target));
 });
