@@ -2,7 +2,9 @@
 
     python bench/references.py --count 50      # the checkpoint that comes along; it has learnt from one image at a time
 
-Phantoms are held out. Beside each stands a grey image, or a chest without findings, before it or behind it.
+Phantoms are held out. Beside each stands a grey image, or a chest without findings, before it or behind it. On 50
+phantoms each, 459 of 496 such sentences referred to the phantom beside a clear chest, 7 to the chest and 30 to none;
+beside the grey image, of a kind that the model never saw, 393 of 497, 72 and 32.
 """
 
 from __future__ import annotations

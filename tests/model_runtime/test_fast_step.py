@@ -15,7 +15,7 @@ from model_runtime.denoising.stepping import SteppedModel, most_together, steppe
 from model_runtime.errors import DraftingError
 from model_runtime.gpu import fast_step
 from model_runtime.gpu.fast_step import FastStepper, accelerated
-from model_runtime.prompts.prefix import Prefix, read
+from model_runtime.prompts.prefix import Prefix, read, without_image
 
 ANCHORS = (Anchor("FINDINGS", "No pleural effusion or pneumothorax."), Anchor("IMPRESSION", "heart size is normal"))
 LONGEST = 200
@@ -91,6 +91,17 @@ def test_it_looks_at_canvases_as_the_plain_step_does(loaded: LoadedModel, fast: 
         seen = fast.stepper.look(fast, some[:rows], canvas[:rows])
         plain = stepper_of(loaded).look(loaded, some[:rows], canvas[:rows])
         torch.testing.assert_close(seen, plain, rtol=1e-4, atol=1e-4)
+
+
+def test_an_image_that_is_hidden_is_not_seen(loaded: LoadedModel, fast: SteppedModel) -> None:
+    whole = replace(prefix(loaded, 160), images=(slice(20, 100),))
+    some = [without_image(whole, 0), whole]
+    canvas = torch.randint(
+        loaded.vocabulary_size, (1, loaded.canvas_length), generator=torch.Generator().manual_seed(3)
+    ).repeat(2, 1)
+    seen, plain = (stepper_of(model).look(model, some, canvas) for model in (fast, loaded))
+    torch.testing.assert_close(seen, plain, rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(plain[0], plain[1], rtol=1e-2, atol=1e-2)
 
 
 def test_what_a_prompt_left_in_the_buffers_is_not_seen(loaded: LoadedModel, fast: LoadedModel, jobs: list[Job]) -> None:
