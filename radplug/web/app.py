@@ -74,6 +74,7 @@ def create(house: House, bell: Bell | None = None) -> FastAPI:
     for room in (*pages_of, api_cases, api, endings, templates_api):
         app.include_router(room.router)
     app.include_router(versions.api)
+    app.include_router(insight.api)
     app.add_exception_handler(SignInNeeded, _to_sign_in)
     app.add_exception_handler(UnknownCase, _no_such_case)
     app.add_exception_handler(BadEdit, _refused)
