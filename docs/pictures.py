@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 from pydicom import dcmread
 from rich.console import Console
 
@@ -27,6 +27,7 @@ from radplug.acceptance.running_site import RunningSite, free_port
 from radplug.acceptance.simulated_pacs import SimulatedPacs
 from radplug.domain import CaseState, Dictation
 from radplug.people import Role
+from radplug.wiring import House
 
 IMAGES = Path(__file__).parent / "images"
 CHROMIUM = shutil.which("chromium")
@@ -127,6 +128,7 @@ def of_the_pages(folder: Path) -> None:
             page.goto(f"{address}/templates/chest-radiograph")
             page.set_viewport_size({"width": 1280, "height": 860})
             page.screenshot(path=IMAGES / "template.png")
+            of_the_templates(page, house, address)
             page.goto(f"{address}/api/v1/docs")
             page.set_viewport_size({"width": 1280, "height": 640})
             page.screenshot(path=IMAGES / "api.png")
@@ -134,6 +136,21 @@ def of_the_pages(folder: Path) -> None:
             page.set_viewport_size({"width": 1280, "height": 300})
             page.screenshot(path=IMAGES / "dead-letters.png")
             browser.close()
+
+
+def of_the_templates(page: Page, house: House, address: str) -> None:
+    """All of them, one that is begun, and what differs between two versions."""
+    (ours,) = (one.text for one in house.templates if one.template.name == "chest-radiograph")
+    changed = ours.replace("The lungs are clear.", "Both lungs are clear.")
+    house.saved_templates.save("chest-radiograph", changed, on=0, by="maria", now=house.now())
+    for path, name, height in (
+        ("templates", "templates", 420),
+        ("new-template", "new-template", 640),
+        ("templates/chest-radiograph/difference?old=0&new=1", "template-difference", 420),
+    ):
+        page.goto(f"{address}/{path}")
+        page.set_viewport_size({"width": 1280, "height": height})
+        page.screenshot(path=IMAGES / f"{name}.png")
 
 
 @contextmanager

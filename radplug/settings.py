@@ -260,6 +260,12 @@ class WebSettings(Section):
     behind_https: bool = Field(False, description="a reverse proxy in front of us speaks HTTPS with the browsers")
     idle_minutes: Seconds = Field(20.0, description="who does nothing for so long is signed out")
     session_hours: Seconds = Field(10.0, description="everybody is signed out so long after signing in")
+    changes_per_minute: int = Field(
+        600, ge=1, description="changes that a person or a token may make in a minute; more are told to wait (429)"
+    )
+    strangers_per_minute: int = Field(
+        1200, ge=1, description="requests that an address may make in a minute while nobody is signed in; more wait"
+    )
     speech: bool = Field(
         False, description="dictation by the browser; most send what is said to their maker, out of the hospital"
     )

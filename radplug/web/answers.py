@@ -34,7 +34,10 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     404: {"model": Problem, "description": "There is no such case, or no such image of it"},
     409: {"model": Problem, "description": "The case is in another state than the request takes for granted"},
     422: {"model": Problem, "description": "The request cannot be understood or followed"},
-    429: {"model": Problem, "description": "Too many wrong tokens; Retry-After says how many seconds to wait"},
+    429: {
+        "model": Problem,
+        "description": "Too many changes, or wrong tokens; Retry-After says how many seconds to wait",
+    },
 }
 WHO = [
     Depends(HTTPBearer(scheme_name="token", description="Made with `radplug token`", auto_error=False)),

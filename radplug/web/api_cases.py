@@ -52,7 +52,7 @@ def case(case: CaseId, house: Site, person: Acting) -> WholeCase:
     """A case with its drafts and deliveries, oldest first."""
     view = house.viewing.whole(case)
     house.audit_by(person.name).note("viewed", case, version=view.case.version)
-    return whole_case(view, person)
+    return whole_case(view, house.drafting.order(view.case), person)
 
 
 @router.get("/cases/{case}/images", dependencies=sees_images, tags=["images"])
@@ -100,6 +100,7 @@ def key_image(case: CaseId, version: Count, number: Count, house: Site, person: 
 @router.get("/dead-letters", dependencies=looks, tags=["documents"])
 def dead_letters(house: Site, person: LookingOn) -> list[DeliveryAnswer]:
     """Documents that did not arrive."""
+    house.audit_by(person.name).note("dead letters viewed")
     return [delivery_answer(letter) for letter in house.viewing.dead_letters()]
 
 

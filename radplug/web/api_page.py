@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, Response
 
 from radplug.people import SCOPES
+from radplug.web.rates import count_stranger
 from radplug.web.words import pages
 
 ADDRESS = "/api/v1/openapi.json"
@@ -27,7 +28,7 @@ EXAMPLES = {  # of names that stand for themselves; everything else is made from
 OPTIONAL_BUT_SHOWN = {"section", "Idempotency-Key"}
 
 Schema = Mapping[str, Any]
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, dependencies=[Depends(count_stranger)])
 
 
 @dataclass(frozen=True, slots=True)

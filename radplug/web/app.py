@@ -38,6 +38,7 @@ from radplug.web import (
 from radplug.web.api import Bell
 from radplug.web.changes import Stir, Watch
 from radplug.web.provider import Provider
+from radplug.web.rates import Rate
 from radplug.web.shield import Shield
 from radplug.web.tries import Tries
 from radplug.web.who import SignInNeeded
@@ -67,6 +68,10 @@ def create(house: House, bell: Bell | None = None) -> FastAPI:
     )
     app.state.house, app.state.bell, app.state.tries = house, bell, Tries()
     settings = house.settings.web
+    app.state.changes_rate, app.state.strangers_rate = (
+        Rate(settings.changes_per_minute),
+        Rate(settings.strangers_per_minute),
+    )
     app.state.provider = Provider(settings.openid) if settings.openid else None
     app.add_middleware(Shield, https=settings.https, microphone=settings.speech)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
@@ -74,6 +79,7 @@ def create(house: House, bell: Bell | None = None) -> FastAPI:
     for room in (*pages_of, api_cases, api, endings, templates_api):
         app.include_router(room.router)
     app.include_router(versions.api)
+    app.include_router(insight.api)
     app.add_exception_handler(SignInNeeded, _to_sign_in)
     app.add_exception_handler(UnknownCase, _no_such_case)
     app.add_exception_handler(BadEdit, _refused)

@@ -7,6 +7,7 @@ from typing import Literal, cast
 
 from pydantic import BaseModel, Field
 
+from hl7.orders import Order
 from radplug.desk import Ending
 from radplug.domain import Case, CaseState, Delivery, DeliveryState, DocumentKind, Draft
 from radplug.people import Person, Right
@@ -64,12 +65,26 @@ class KeyImageAnswer(BaseModel):
     sop_class_uid: str
     sop_instance_uid: str
     frame: int
+    window: str = Field(description="How its values were made visible")
+
+
+class StruckAnswer(BaseModel):
+    section: str
+    text: str
+
+
+class PlacementAnswer(BaseModel):
+    phrase: str
+    section: str
+    probability: float
 
 
 class ReportAnswer(BaseModel):
     """AI draft, not reviewed."""
 
     sections: list[SectionAnswer]
+    struck: list[StruckAnswer] = Field(description="The model's sentences that oppose what was dictated")
+    placements: list[PlacementAnswer] = Field(description="Phrases dictated for no section: the model chose one")
     missing: list[str] = Field(description="Sections that came out without text")
     conflicts: list[ConflictAnswer]
 
@@ -99,8 +114,16 @@ class DeliveryAnswer(BaseModel):
     delivered_at: datetime | None
 
 
+class OrderAnswer(BaseModel):
+    """What the ordering side calls the study; empty is not given."""
+
+    procedure: str
+    indication: str
+
+
 class WholeCase(CaseAnswer):
     study_uid: str | None = Field(description="Scope patients")
+    order: OrderAnswer | None = Field(description="Scope patients; null too where none has come")
     drafts: list[DraftAnswer]
     deliveries: list[DeliveryAnswer]
 
@@ -117,10 +140,13 @@ def page_answer(page: Page, person: Person) -> PageAnswer:
     )
 
 
-def whole_case(view: CaseView, person: Person) -> WholeCase:
+def whole_case(view: CaseView, order: Order | None, person: Person) -> WholeCase:
+    patients = person.may(Right.PATIENTS)
+    told = OrderAnswer(procedure=order.procedure_code[2], indication=order.indication) if order else None
     return WholeCase(
         **_case(view.case, person).model_dump(),
-        study_uid=view.case.study_uid if person.may(Right.PATIENTS) else None,
+        study_uid=view.case.study_uid if patients else None,
+        order=told if patients else None,
         drafts=[_draft(draft, person) for draft in view.drafts],
         deliveries=[delivery_answer(delivery) for delivery in view.deliveries],
     )
@@ -175,10 +201,24 @@ def _row(row: Row, person: Person) -> RowAnswer:
 
 def _draft(draft: Draft, person: Person) -> DraftAnswer:
     text = draft.text
-    report = ReportAnswer(sections=section_answers(text), missing=list(text.missing), conflicts=conflict_answers(text))
+    report = ReportAnswer(
+        sections=section_answers(text),
+        struck=[StruckAnswer(section=s.section, text=s.text) for s in text.struck],
+        placements=[
+            PlacementAnswer(phrase=p.phrase, section=p.section, probability=p.probability) for p in text.placements
+        ],
+        missing=list(text.missing),
+        conflicts=conflict_answers(text),
+    )
     images = [
-        KeyImageAnswer(number=n, sop_class_uid=i.sop_class_uid, sop_instance_uid=i.sop_instance_uid, frame=i.frame)
-        for n, i in enumerate(draft.images, 1)
+        KeyImageAnswer(
+            number=number,
+            sop_class_uid=image.sop_class_uid,
+            sop_instance_uid=image.sop_instance_uid,
+            frame=image.frame,
+            window=str(image.provenance.get("voi", "")),
+        )
+        for number, image in enumerate(draft.images, 1)
     ]
     return DraftAnswer(
         version=draft.version,

@@ -16,6 +16,7 @@ router = APIRouter(prefix="/dead-letters", include_in_schema=False)
 
 @router.get("", response_class=HTMLResponse, dependencies=[Depends(needs(Right.CASES))])
 def listed(request: Request, house: Site, person: Acting) -> Response:
+    house.audit_by(person.name).note("dead letters viewed")
     context = {"person": person, "letters": house.viewing.dead_letters(), "resends": person.may(Right.DELIVERIES)}
     return pages.TemplateResponse(request, "dead_letters.html", context)
 

@@ -1,28 +1,77 @@
-"""How drafts fare: a page with figures and plots, and the same as CSV without patient data."""
+"""How drafts fare: a page with figures and plots, and the same as JSON, and as CSV, without patient data."""
 
 from __future__ import annotations
 
 import csv
 import io
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import date, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, Response
+from pydantic import BaseModel, Field
 
 from radplug import insight
-from radplug.insight import Fate
+from radplug.insight import Fate, Group
 from radplug.people import Right
+from radplug.web.answers import REFUSALS, WHO
 from radplug.web.who import Acting, Site, needs
 from radplug.web.words import pages
+from radplug.wiring import House
 
-router = APIRouter(include_in_schema=False, dependencies=[Depends(needs(Right.REPORTS))])
-Days = Annotated[int, Query(ge=1, le=3660)]
+reads = Depends(needs(Right.REPORTS))
+api = APIRouter(prefix="/api/v1", tags=["insight"], responses=REFUSALS, dependencies=[*WHO, reads])
+router = APIRouter(include_in_schema=False, dependencies=[reads])
+Days = Annotated[int, Query(ge=1, le=3660, description="Of drafts made in so many days until now")]
+
+
+class GroupAnswer(BaseModel):
+    """How drafts of one kind fared. Times are medians, in seconds; null of nothing."""
+
+    template: str
+    model: str
+    adapter: str = Field(description="The beginning of its fingerprint; empty: none")
+    drafts: int
+    opened: int
+    accepted: int
+    discarded: int
+    acceptance: float | None = Field(description="Accepted, as a share of those ended")
+    anchors: float | None = Field(description="Mean, of those ended")
+    changed: dict[str, float] = Field(description="Words that went or came, as a share of both texts, by section")
+    to_draft: float | None = Field(description="From the first image's arrival")
+    to_end: float | None = Field(description="From opening the case")
+
+
+class ReasonAnswer(BaseModel):
+    reason: str
+    drafts: int
+
+
+class EditedAnswer(BaseModel):
+    sentence: str
+    cases: int
+
+
+class DayAnswer(BaseModel):
+    day: date
+    accepted: int
+    discarded: int
+
+
+class InsightAnswer(BaseModel):
+    drafts: int
+    groups: list[GroupAnswer]
+    days: list[DayAnswer] = Field(description="Those on which something ended")
+    discarded: list[ReasonAnswer] = Field(description="Most frequent first")
+    edited: list[EditedAnswer] = Field(
+        description=f"Sentences of the model's that were edited away, in {insight.TOLD_FROM} cases or more"
+    )
 
 
 @router.get("/insight", response_class=HTMLResponse)
 def page(request: Request, house: Site, person: Acting, days: Days = 30) -> Response:
-    fates = house.fates.since(house.now() - timedelta(days=days))
+    fates = _fates(house, days)
     house.audit_by(person.name).note("viewed insight", days=days)
     by_day = insight.by_day(fates)
     context = {
@@ -39,10 +88,46 @@ def page(request: Request, house: Site, person: Acting, days: Days = 30) -> Resp
     return pages.TemplateResponse(request, "insight.html", context)
 
 
+@api.get("/insight")
+def figures(house: Site, person: Acting, days: Days = 30) -> InsightAnswer:
+    """How drafts fare, by template, model and adapter."""
+    fates = _fates(house, days)
+    house.audit_by(person.name).note("viewed insight", days=days)
+    return InsightAnswer(
+        drafts=len(fates),
+        groups=[_group(group) for group in insight.groups(fates)],
+        days=[DayAnswer(day=day, accepted=a, discarded=d) for day, a, d in insight.by_day(fates)],
+        discarded=[ReasonAnswer(reason=reason, drafts=count) for reason, count in insight.reasons(fates)],
+        edited=[EditedAnswer(sentence=sentence, cases=cases) for sentence, cases in insight.most_edited(fates)],
+    )
+
+
+def _group(group: Group) -> GroupAnswer:
+    return GroupAnswer(
+        template=group.kind.template,
+        model=group.kind.model,
+        adapter=group.kind.adapter,
+        drafts=group.drafts,
+        opened=group.opened,
+        accepted=group.accepted,
+        discarded=group.discarded,
+        acceptance=group.acceptance,
+        anchors=group.anchors,
+        changed=dict(group.changed),
+        to_draft=group.to_draft,
+        to_end=group.to_end,
+    )
+
+
+@api.get(
+    "/insight.csv",
+    response_class=Response,
+    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+)
 @router.get("/insight.csv")
 def export(house: Site, person: Acting, days: Days = 30) -> Response:
     """One row for each case: what drafted, how it ended, how long it took; nothing that names a person or a study."""
-    fates = house.fates.since(house.now() - timedelta(days=days))
+    fates = _fates(house, days)
     house.audit_by(person.name).note("exported insight", days=days)
     sections = sorted({name for fate in fates for name in fate.changed})
     out = io.StringIO()
@@ -52,6 +137,10 @@ def export(house: Site, person: Acting, days: Days = 30) -> Response:
         writer.writerow([*_row(fate), *(_number(fate.changed.get(name)) for name in sections)])
     name = f'attachment; filename="radplug-insight-{days}-days.csv"'
     return Response(out.getvalue(), media_type="text/csv; charset=utf-8", headers={"Content-Disposition": name})
+
+
+def _fates(house: House, days: int) -> Sequence[Fate]:
+    return house.fates.since(house.now() - timedelta(days=days))
 
 
 COLUMNS = ("template", "model", "adapter", "ending", "reason", "anchors", "seconds to draft", "seconds open")

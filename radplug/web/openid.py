@@ -11,6 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 from radplug.people import NotAdmitted
 from radplug.web.provider import TIME_TO_SIGN_IN, NotBegun, Provider
 from radplug.web.provider_answers import BadAnswer, ProviderAway
+from radplug.web.rates import count_stranger
 from radplug.web.sign_in import inside, refused
 from radplug.web.who import Site, let_in
 from radplug.wiring import House
@@ -27,7 +28,7 @@ def configured(request: Request) -> Provider:
     return provider
 
 
-router = APIRouter(prefix=PATH, include_in_schema=False)
+router = APIRouter(prefix=PATH, include_in_schema=False, dependencies=[Depends(count_stranger)])
 Configured = Annotated[Provider, Depends(configured)]
 To = Annotated[str, Query(max_length=2000)]  # it travels in a cookie, of which browsers keep 4096 bytes
 

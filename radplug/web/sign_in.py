@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from radplug.web.provider import Provider
 from radplug.web.provider_answers import BadAnswer, ProviderAway
+from radplug.web.rates import count_stranger
 from radplug.web.tries import Tries
 from radplug.web.who import COOKIE, Site, let_in
 from radplug.web.words import pages
 from radplug.wiring import House
 
 log = structlog.get_logger(__name__)
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, dependencies=[Depends(count_stranger)])
 
 
 @router.get("/sign-in", response_class=HTMLResponse)

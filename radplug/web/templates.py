@@ -11,7 +11,7 @@ from radplug.people import Person, Right
 from radplug.templates import BadText, purpose
 from radplug.templates.difference import difference
 from radplug.templates.saved import check
-from radplug.web.templates_api import Past, ToCheck, names, text_of, told
+from radplug.web.templates_api import Past, ToCheck, gone, names, text_of, told
 from radplug.web.who import Acting, LookingOn, Site, needs
 from radplug.web.words import pages
 from radplug.wiring import House
@@ -21,10 +21,8 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(needs(Right.TE
 
 @router.get("/templates", response_class=HTMLResponse)
 def listed(request: Request, house: Site, person: Acting) -> Response:
-    found = [told(one) for one in house.templates]
-    gone = names(house) - {one["name"] for one in found}
     house.audit_by(person.name).note("templates viewed")
-    context = {"person": person, "templates": found, "gone": sorted(gone)}
+    context = {"person": person, "templates": [told(one) for one in house.templates], "gone": sorted(gone(house))}
     return pages.TemplateResponse(request, "templates.html", context)
 
 

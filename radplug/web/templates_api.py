@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException, Path
+from fastapi import APIRouter, Depends, HTTPException, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from radplug.people import Right
@@ -47,6 +47,7 @@ def history(name: Annotated[str, Path(pattern="^[a-z0-9][a-z0-9-]{0,63}$")], hou
 
 
 Past = Annotated[History, Depends(history)]
+OutOfUse = Annotated[bool, Query(description="The names of those that were taken out, instead")]
 
 
 def text_of(past: History, version: int) -> str:
@@ -63,9 +64,14 @@ def names(house: House) -> set[str]:
 
 
 @router.get("")
-def all_in_use(house: Site, person: LookingOn) -> list[dict[str, Any]]:
+def all_in_use(house: Site, person: LookingOn, out_of_use: OutOfUse = False) -> list[dict[str, Any]]:
     """In the order in which they are asked."""
-    return [told(one) for one in house.templates]
+    house.audit_by(person.name).note("templates viewed")
+    return [{"name": name} for name in sorted(gone(house))] if out_of_use else [told(one) for one in house.templates]
+
+
+def gone(house: House) -> set[str]:
+    return names(house) - {one.template.name for one in house.templates}
 
 
 def told(one: InUse) -> dict[str, Any]:
@@ -101,8 +107,9 @@ def begin(body: Written, house: Site, person: Acting) -> dict[str, Any]:
 
 
 @router.get("/{name}")
-def one(past: Past, person: LookingOn) -> dict[str, Any]:
+def one(past: Past, house: Site, person: LookingOn) -> dict[str, Any]:
     """Its text that is in use, if any, and its versions; version 0 is the file's."""
+    house.audit_by(person.name).note("template viewed", template=past.name, version=past.newest)
     return {
         "name": past.name,
         "version": past.in_use,
@@ -131,14 +138,18 @@ def take_out(past: Past, on: int, house: Site, person: Acting) -> dict[str, Any]
 
 
 @router.get("/{name}/versions/{version}")
-def version(past: Past, version: int, person: LookingOn) -> dict[str, Any]:
-    return {"name": past.name, "version": version, "text": text_of(past, version)}
+def version(past: Past, version: int, house: Site, person: LookingOn) -> dict[str, Any]:
+    text = text_of(past, version)
+    house.audit_by(person.name).note("template viewed", template=past.name, version=version)
+    return {"name": past.name, "version": version, "text": text}
 
 
 @router.get("/{name}/difference")
-def between(past: Past, old: int, new: int, person: LookingOn) -> list[dict[str, Any]]:
+def between(past: Past, old: int, new: int, house: Site, person: LookingOn) -> list[dict[str, Any]]:
     """What became of the lines of the version `old`, in passages."""
-    return [asdict(passage) for passage in difference(text_of(past, old), text_of(past, new))]
+    passages = difference(text_of(past, old), text_of(past, new))
+    house.audit_by(person.name).note("template versions compared", template=past.name, old=old, new=new)
+    return [asdict(passage) for passage in passages]
 
 
 def _saved(house: House, name: str, text: str | None, on: int, by: str, event: str) -> dict[str, Any]:

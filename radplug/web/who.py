@@ -12,6 +12,8 @@ from fastapi.responses import Response
 
 from radplug.people import Person, Right, SessionLife
 from radplug.web.bearer import bearer, wrong
+from radplug.web.rates import count_change, count_stranger
+from radplug.web.shield import SAFE_METHODS
 from radplug.wiring import House
 
 COOKIE = "radplug"
@@ -38,9 +40,12 @@ def looking_on(request: Request, house: Site) -> Person:
     """Who asks. It is no action of theirs: what a page fetches by itself keeps no session alive."""
     person = _who(request, house)
     if person is None:
+        count_stranger(request)
         if bearer(request.headers) is not None:
             wrong(request, house)
         raise SignInNeeded
+    if request.method not in SAFE_METHODS:  # images and what a page listens to are as many as they are
+        count_change(request, person.name)
     return person
 
 

@@ -30,6 +30,7 @@ from radplug.web.serving import serving
 from radplug.wiring import House
 
 WITHOUT_END = r"/(events|changes)$"
+WITHOUT_LIMIT = {"port": 0, "changes_per_minute": 1_000_000, "strangers_per_minute": 1_000_000}
 
 
 class Site:
@@ -53,7 +54,7 @@ class Site:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Iterator[Site]:
     root = tmp_path_factory.mktemp("site")
-    made = Site(house_at(root, model, web={"port": 0}, drafting={"assume_body_part": "CHEST"}), root / "study")
+    made = Site(house_at(root, model, web=WITHOUT_LIMIT, drafting={"assume_body_part": "CHEST"}), root / "study")
     with serving(made.house) as made.address:
         yield made
     made.house.database.close()
