@@ -17,7 +17,7 @@ from radplug.domain import UnknownCase
 from radplug.records.database import WrongSchema
 from radplug.settings import SettingsError
 from radplug.supervisor import StationFailed
-from radplug.templates import BadTemplate
+from radplug.texts.reading import UnusableText
 
 app = typer.Typer(
     name="radplug",
@@ -49,7 +49,7 @@ def main() -> None:
         app()
     except (
         *(SettingsError, WrongSchema, UnknownCase, StationFailed),
-        *(UnusableCheckpoint, UnusableAdapter, BadTemplate),
+        *(UnusableCheckpoint, UnusableAdapter, UnusableText),
     ) as error:
         complain(str(error))
         sys.exit(2)

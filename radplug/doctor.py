@@ -21,7 +21,7 @@ from radplug.findings import Finding
 from radplug.records.database import WrongSchema
 from radplug.settings import SettingsError
 from radplug.supervisor import STATIONS
-from radplug.templates import BadTemplate
+from radplug.texts.reading import UnusableText
 from radplug.web.provider import Provider
 from radplug.web.provider_answers import BadAnswer, ProviderAway
 from radplug.wiring import House
@@ -220,7 +220,7 @@ def _adapters(house: House) -> Iterator[Finding]:
 def _templates(house: House) -> Iterator[Finding]:
     try:
         found = house.templates if house.database.is_current() else house.template_files
-    except BadTemplate as error:
+    except UnusableText as error:
         yield from (Finding("template", False, fault) for fault in str(error).splitlines())
     else:
         text = f"{len(found)}, {sum(not one.ours for one in found)} of them the site's own"

@@ -42,7 +42,8 @@ MAY_IMPORT = {
     "radplug.study_store": {"radplug.domain", *WORD_FILES},
     "radplug.audit": {"radplug.records"},
     "radplug.lease_keeper": {"radplug.domain", "radplug.logs", "radplug.records"},
-    "radplug.templates": {"model_runtime.canvas", "radplug.records"},
+    "radplug.texts": set(),
+    "radplug.templates": {"model_runtime.canvas", "radplug.records", "radplug.texts"},
     # one adapter for each trade: the domain's words on one side, a ground floor on the other
     "radplug.key_images": {"radplug.domain", "radplug.study_store", "dicom_io"},
     "radplug.draftsman": {
