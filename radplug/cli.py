@@ -12,6 +12,7 @@ import typer
 from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
 from radplug.commands import cases, setting_up, stations
 from radplug.commands.console import complain
+from radplug.commands.rules import rules
 from radplug.commands.training import train
 from radplug.domain import UnknownCase
 from radplug.records.database import WrongSchema
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 for group in (stations, cases, setting_up):
     app.add_typer(group.commands)
+app.add_typer(rules, name="rules", rich_help_panel=setting_up.PANEL)
 app.add_typer(train, name="train", rich_help_panel=setting_up.PANEL)
 
 

@@ -15,7 +15,6 @@ from dicom_io.sending import Peer, echo
 from model_runtime.checkpoints.model_card import ModelCard
 from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
 from model_runtime.lora.adapter_card import AdapterCard
-from radplug.adapter_rules import directories
 from radplug.embedded_redis import NoRedis, find_server
 from radplug.findings import Finding
 from radplug.records.database import WrongSchema
@@ -41,6 +40,7 @@ def examine(house: House) -> list[Finding]:
         _checkpoint,
         _adapters,
         _templates,
+        _rules,
         _gpu,
         _worklist,
         _openid,
@@ -191,7 +191,7 @@ def _checkpoint(house: House) -> Iterator[Finding]:
 
 def _adapters(house: House) -> Iterator[Finding]:
     """By their cards alone: whether its weights fit, an adapter shows when the draft worker loads it."""
-    if not directories(house.settings.adapter):
+    if not house.settings.model.adapters:
         return
     from model_runtime.checkpoints.checkpoint import fingerprint_of  # loads torch, as _gpu does
 
@@ -200,7 +200,7 @@ def _adapters(house: House) -> Iterator[Finding]:
     except UnusableCheckpoint:
         return  # said already
     names: set[str] = set()
-    for directory in directories(house.settings.adapter):
+    for directory in house.settings.model.adapters:
         try:
             card = AdapterCard.read(directory)
         except UnusableAdapter as error:
@@ -225,6 +225,19 @@ def _templates(house: House) -> Iterator[Finding]:
     else:
         text = f"{len(found)}, {sum(not one.ours for one in found)} of them the site's own"
         yield Finding("templates", True, text)
+
+
+def _rules(house: House) -> Iterator[Finding]:
+    if house.settings.drafting.rules is None:
+        return
+    try:
+        rules = house.rules
+    except UnusableText as error:
+        yield from (Finding("rule", False, fault) for fault in str(error).splitlines())
+    except (SettingsError, UnusableAdapter):
+        return  # said already
+    else:
+        yield Finding("rules", True, f"{len(rules)}, asked in the order of {house.settings.drafting.rules}")
 
 
 def _gpu(house: House) -> Iterator[Finding]:

@@ -18,7 +18,6 @@ AeTitle = Annotated[
 ]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
-CodeString = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, min_length=1)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9_.-]+$")]
 
 
@@ -34,6 +33,9 @@ class ListenerSettings(Section):
     """Where the PACS and the modalities send to."""
 
     ae_title: AeTitle = Field("RADPLUG", description="our AE title, as the PACS must call it")
+    further_ae_titles: tuple[AeTitle, ...] = Field(
+        (), description="further AE titles that we answer to; rules may ask as which one we were called"
+    )
     host: str = Field("0.0.0.0", description="address to listen on")
     port: Port = Field(11112, description="port to listen on; 0 takes a free one")
     calling_ae_titles: tuple[AeTitle, ...] = Field(
@@ -42,6 +44,10 @@ class ListenerSettings(Section):
     accept_any_calling_ae: bool = Field(False, description="let every AE title in; for a demo or a test bench only")
     maximum_pdu: int = Field(131072, ge=4096, le=1 << 20, description="longest PDU that we take, bytes")
     maximum_associations: int = Field(50, ge=1, description="associations at a time; more are rejected for the moment")
+
+    @property
+    def ae_titles(self) -> frozenset[str]:
+        return frozenset((self.ae_title, *self.further_ae_titles))
 
     @property
     def callers(self) -> frozenset[str] | None:
@@ -88,6 +94,7 @@ class ModelSettings(Section):
     checkpoint: Path | None = Field(
         None, description="directory of the checkpoint; empty: the demo model that comes along"
     )
+    adapters: tuple[Path, ...] = Field((), description="directories of LoRA adapters; rules say what each is for")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where it runs")
     threads: int = Field(
         1, ge=0, description="CPU threads for the model; 0: as many as there are cores, if all are idle"
@@ -95,22 +102,6 @@ class ModelSettings(Section):
     seed: int = Field(0, ge=0, description="seed of the denoising; the same inputs and seed give the same draft")
     floor: float = Field(
         0.8, ge=0, le=1, description="a draft with a sentence of less confidence is marked as doubtful; 0: none is"
-    )
-
-
-class ProcedureCode(Section):
-    value: str = Field(min_length=1, description="Code Value (0008,0100), or OBR-4.1 of the order")
-    scheme: str = Field(min_length=1, description="Coding Scheme Designator (0008,0102), or OBR-4.3")
-
-
-class AdapterSettings(Section):
-    """A LoRA adapter and its cases; `[[adapter]]`, none or several: the first that a case fits drafts it, or none."""
-
-    directory: Path | None = Field(None, description="directory of the adapter; left out: these cases go without one")
-    modalities: tuple[CodeString, ...] = Field((), description="modalities that it is for; empty: any")
-    body_parts: tuple[CodeString, ...] = Field((), description="body parts that it is for; empty: any")
-    procedures: tuple[ProcedureCode, ...] = Field(
-        (), description='procedure codes that it is for, [{ value = "CTCH", scheme = "99LOCAL" }]; empty: any'
     )
 
 
@@ -124,6 +115,9 @@ class DraftingSettings(Section):
     lease_seconds: Seconds = Field(5.0, description="a worker that is not heard of for so long is replaced in its case")
     attempts: int = Field(5, ge=1, description="a case whose drafting failed so often is set aside as failed")
     templates: Path | None = Field(None, description="directory of the site's own report templates (*.toml)")
+    rules: Path | None = Field(
+        None, description="file of the site's routing rules; empty: all studies are drafted alike"
+    )
 
 
 class DeliverySettings(Section):
@@ -267,7 +261,6 @@ class Settings(BaseSettings):
     device: DeviceSettings = DeviceSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
-    adapter: tuple[AdapterSettings, ...] = ()
     pacs: tuple[PacsDestination, ...] = ()
     reporting: tuple[ReportingDestination, ...] = ()
 
@@ -317,7 +310,6 @@ def load(file: Path | None) -> Settings:
 SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     *((name, info.annotation) for name, info in Settings.model_fields.items() if isinstance(info.annotation, type)),
     ("web.openid", OpenIdSettings),
-    ("adapter", AdapterSettings),
     ("pacs", PacsDestination),
     ("reporting", ReportingDestination),
 )
@@ -332,7 +324,7 @@ def reference() -> str:
     }
     samples |= {"client_id": "radplug", "client_secret_file": "/etc/radplug/openid-secret"}
     samples |= {"roles": {"radiology-doctors": Role.RADIOLOGIST, "radiology-it": Role.IT}}
-    headers = {"web.openid": "# [{}]", "adapter": "# [[{}]]", "pacs": "# [[{}]]", "reporting": "# [[{}]]"}
+    headers = {"web.openid": "# [{}]", "pacs": "# [[{}]]", "reporting": "# [[{}]]"}
     lines = ["# radplug's settings: every one, at its default. Made by `radplug settings`."]
     for name, section in SECTIONS:
         lines += ["", f"# {(section.__doc__ or '').strip()}", headers.get(name, "[{}]").format(name)]

@@ -11,7 +11,6 @@ import typer
 
 from model_runtime.checkpoints.model_card import ModelCard
 from model_runtime.lora.adapter_card import AdapterCard
-from radplug.adapter_rules import directories
 from radplug.commands.console import Stop, house_of
 from radplug.wiring import House
 
@@ -30,10 +29,11 @@ def up(context: typer.Context) -> None:
     # what no restart of a station would mend is said before any is started
     house.settings.listener.callers  # noqa: B018
     ModelCard.read(house.checkpoint)
-    for directory in directories(house.settings.adapter):
+    for directory in house.settings.model.adapters:
         AdapterCard.read(directory)
     house.template_files  # noqa: B018
     house.database.migrate()
+    house.rules  # noqa: B018
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -229,6 +229,7 @@ class TestPlan:
         image = Instance(
             *("1.2", "1.3", "1.4", "1.5", "1.6"),
             modality="DX",
+            body_part="CHEST",
             has_pixels=True,
             procedure_code=on_image,
             rows=1,
