@@ -179,7 +179,7 @@ class House:
 
     @cached_property
     def router(self) -> Router:
-        return Router(lambda: self.rules, self.settings.drafting.assume_body_part)
+        return Router(self.rules, self.settings.drafting.assume_body_part)
 
     def holding(self, leases: Sequence[Lease]) -> LeaseKeeper:
         return LeaseKeeper(self.drafting, leases, self.policy.lease, PAUSE_AFTER_FAILURE, self.now)

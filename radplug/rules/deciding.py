@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
 
-from radplug.domain import Routing
+from radplug.domain import NO_RULE, Routing
 from radplug.rules.rule import Rule, When, words
 from radplug.rules.study import Study
 
@@ -28,7 +28,7 @@ def decide(rules: Sequence[Rule], study: Study, today: date) -> Routing:
     """What the rules say of the study; where none takes it, that is nothing."""
     rule = next((answer.rule for answer in ask(rules, study, today) if answer.takes), None)
     if rule is None:
-        return Routing()
+        return NO_RULE
     return Routing(
         rule=rule.name,
         not_drafted=rule.reason or "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from hl7.orders import Order
@@ -13,12 +13,10 @@ from radplug.rules.study import Study
 
 
 class Router:
-    """`rules` are asked for with each study, since people change them."""
-
-    def __init__(self, rules: Callable[[], Sequence[Rule]], assumed_body_part: str) -> None:
+    def __init__(self, rules: Sequence[Rule], assumed_body_part: str) -> None:
         self._rules = rules
         self._assumed_body_part = assumed_body_part
 
     def route(self, instances: Sequence[KeptInstance], order: Order | None, at: datetime) -> Routing:
         """What the rules say of the study; its age is counted in the days of this machine's time zone."""
-        return decide(self._rules(), Study.of(instances, order, self._assumed_body_part), at.astimezone().date())
+        return decide(self._rules, Study.of(instances, order, self._assumed_body_part), at.astimezone().date())
