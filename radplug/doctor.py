@@ -16,13 +16,12 @@ from model_runtime.checkpoints.model_card import ModelCard
 from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
 from model_runtime.lora.adapter_card import AdapterCard
 from radplug import certificates
-from radplug.adapter_rules import directories
 from radplug.embedded_redis import NoRedis, find_server
 from radplug.findings import Finding
 from radplug.records.database import WrongSchema
 from radplug.settings import SettingsError
 from radplug.supervisor import STATIONS
-from radplug.templates import BadTemplate
+from radplug.texts.reading import UnusableText
 from radplug.web.provider import Provider
 from radplug.web.provider_answers import BadAnswer, ProviderAway
 from radplug.wiring import House
@@ -43,6 +42,7 @@ def examine(house: House) -> list[Finding]:
         _checkpoint,
         _adapters,
         _templates,
+        _rules,
         _gpu,
         _worklist,
         _openid,
@@ -206,7 +206,7 @@ def _checkpoint(house: House) -> Iterator[Finding]:
 
 def _adapters(house: House) -> Iterator[Finding]:
     """By their cards alone: whether its weights fit, an adapter shows when the draft worker loads it."""
-    if not directories(house.settings.adapter):
+    if not house.settings.model.adapters:
         return
     from model_runtime.checkpoints.checkpoint import fingerprint_of  # loads torch, as _gpu does
 
@@ -215,7 +215,7 @@ def _adapters(house: House) -> Iterator[Finding]:
     except UnusableCheckpoint:
         return  # said already
     names: set[str] = set()
-    for directory in directories(house.settings.adapter):
+    for directory in house.settings.model.adapters:
         try:
             card = AdapterCard.read(directory)
         except UnusableAdapter as error:
@@ -235,11 +235,24 @@ def _adapters(house: House) -> Iterator[Finding]:
 def _templates(house: House) -> Iterator[Finding]:
     try:
         found = house.templates if house.database.is_current() else house.template_files
-    except BadTemplate as error:
+    except UnusableText as error:
         yield from (Finding("template", False, fault) for fault in str(error).splitlines())
     else:
         text = f"{len(found)}, {sum(not one.ours for one in found)} of them the site's own"
         yield Finding("templates", True, text)
+
+
+def _rules(house: House) -> Iterator[Finding]:
+    if house.settings.drafting.rules is None:
+        return
+    try:
+        rules = house.rules
+    except UnusableText as error:
+        yield from (Finding("rule", False, fault) for fault in str(error).splitlines())
+    except (SettingsError, UnusableAdapter):
+        return  # said already
+    else:
+        yield Finding("rules", True, f"{len(rules)}, asked in the order of {house.settings.drafting.rules}")
 
 
 def _gpu(house: House) -> Iterator[Finding]:

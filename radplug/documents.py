@@ -55,7 +55,7 @@ class Documents:
         self._reporting = reporting
 
     def compose(self, case: Case, draft: Draft, instances: Sequence[KeptInstance]) -> list[tuple[str, Document]]:
-        """(destination, document) for every destination: one SR for all PACS, an ORU of its own for each RIS.
+        """(destination, document) for every destination that the case is for: one SR for all PACS, an ORU for each RIS.
 
         Raises:
             NotDraftable: the draft's text, or the study itself, cannot stand in a document.
@@ -68,11 +68,14 @@ class Documents:
     def _compose(self, case: Case, draft: Draft, instances: Sequence[KeptInstance]) -> list[tuple[str, Document]]:
         shown = {image.sop_instance_uid for image in draft.images}
         source = next(kept for kept in instances if kept.instance.sop_instance_uid in shown)
+        chosen = case.routing.destinations
+        pacs = [each for each in self._pacs if chosen is None or each.name in chosen]
+        reporting = [each for each in self._reporting if chosen is None or each.name in chosen]
         outgoing: list[tuple[str, Document]] = []
-        if self._pacs:
+        if pacs:
             document = self._sr(case, draft, instances, source)
-            outgoing += [(pacs.name, document) for pacs in self._pacs]
-        outgoing += [(r.name, self._oru(case, draft, source.instance, r)) for r in self._reporting]
+            outgoing += [(each.name, document) for each in pacs]
+        outgoing += [(each.name, self._oru(case, draft, source.instance, each)) for each in reporting]
         return outgoing
 
     def _sr(self, case: Case, draft: Draft, instances: Sequence[KeptInstance], source: KeptInstance) -> Document:

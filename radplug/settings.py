@@ -18,7 +18,6 @@ AeTitle = Annotated[
 ]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
-CodeString = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, min_length=1)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9_.-]+$")]
 
 
@@ -44,6 +43,9 @@ class ListenerSettings(Section):
     """Where the PACS and the modalities send to."""
 
     ae_title: AeTitle = Field("RADPLUG", description="our AE title, as the PACS must call it")
+    further_ae_titles: tuple[AeTitle, ...] = Field(
+        (), description="further AE titles that we answer to; rules may ask as which one we were called"
+    )
     host: str = Field("0.0.0.0", description="address to listen on")
     port: Port = Field(11112, description="port to listen on; 0 takes a free one")
     plain: bool = Field(True, description="listen on that port; false: on that of [listener.tls] alone")
@@ -60,6 +62,10 @@ class ListenerSettings(Section):
         if not self.plain and not self.tls:
             raise ValueError("plain is false and there is no [listener.tls], so nobody could send; set either")
         return self
+
+    @property
+    def ae_titles(self) -> frozenset[str]:
+        return frozenset((self.ae_title, *self.further_ae_titles))
 
     @property
     def callers(self) -> frozenset[str] | None:
@@ -106,6 +112,7 @@ class ModelSettings(Section):
     checkpoint: Path | None = Field(
         None, description="directory of the checkpoint; empty: the demo model that comes along"
     )
+    adapters: tuple[Path, ...] = Field((), description="directories of LoRA adapters; rules say what each is for")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where it runs")
     threads: int = Field(
         1, ge=0, description="CPU threads for the model; 0: as many as there are cores, if all are idle"
@@ -113,22 +120,6 @@ class ModelSettings(Section):
     seed: int = Field(0, ge=0, description="seed of the denoising; the same inputs and seed give the same draft")
     floor: float = Field(
         0.8, ge=0, le=1, description="a draft with a sentence of less confidence is marked as doubtful; 0: none is"
-    )
-
-
-class ProcedureCode(Section):
-    value: str = Field(min_length=1, description="Code Value (0008,0100), or OBR-4.1 of the order")
-    scheme: str = Field(min_length=1, description="Coding Scheme Designator (0008,0102), or OBR-4.3")
-
-
-class AdapterSettings(Section):
-    """A LoRA adapter and its cases; `[[adapter]]`, none or several: the first that a case fits drafts it, or none."""
-
-    directory: Path | None = Field(None, description="directory of the adapter; left out: these cases go without one")
-    modalities: tuple[CodeString, ...] = Field((), description="modalities that it is for; empty: any")
-    body_parts: tuple[CodeString, ...] = Field((), description="body parts that it is for; empty: any")
-    procedures: tuple[ProcedureCode, ...] = Field(
-        (), description='procedure codes that it is for, [{ value = "CTCH", scheme = "99LOCAL" }]; empty: any'
     )
 
 
@@ -142,6 +133,9 @@ class DraftingSettings(Section):
     lease_seconds: Seconds = Field(5.0, description="a worker that is not heard of for so long is replaced in its case")
     attempts: int = Field(5, ge=1, description="a case whose drafting failed so often is set aside as failed")
     templates: Path | None = Field(None, description="directory of the site's own report templates (*.toml)")
+    rules: Path | None = Field(
+        None, description="file of the site's routing rules; empty: all studies are drafted alike"
+    )
 
 
 class DeliverySettings(Section):
@@ -301,7 +295,6 @@ class Settings(BaseSettings):
     device: DeviceSettings = DeviceSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
-    adapter: tuple[AdapterSettings, ...] = ()
     pacs: tuple[PacsDestination, ...] = ()
     reporting: tuple[ReportingDestination, ...] = ()
 
@@ -352,7 +345,6 @@ SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     *((name, info.annotation) for name, info in Settings.model_fields.items() if isinstance(info.annotation, type)),
     ("listener.tls", ListenerTlsSettings),
     ("web.openid", OpenIdSettings),
-    ("adapter", AdapterSettings),
     ("pacs", PacsDestination),
     ("pacs.tls", PacsTlsSettings),
     ("reporting", ReportingDestination),
@@ -369,7 +361,7 @@ def reference() -> str:
     samples |= {"client_id": "radplug", "client_secret_file": "/etc/radplug/openid-secret"}
     samples |= {"roles": {"radiology-doctors": Role.RADIOLOGIST, "radiology-it": Role.IT}}
     samples |= {file: f"/etc/radplug/{file}.pem" for file in ("certificate", "key", "ca")}
-    headers = {"web.openid": "# [{}]", "adapter": "# [[{}]]", "pacs": "# [[{}]]", "reporting": "# [[{}]]"}
+    headers = {"web.openid": "# [{}]", "pacs": "# [[{}]]", "reporting": "# [[{}]]"}
     headers |= {"listener.tls": "# [{}]", "pacs.tls": "# [{}]"}
     lines = ["# radplug's settings: every one, at its default. Made by `radplug settings`."]
     for name, section in SECTIONS:

@@ -30,7 +30,9 @@ def listen(house: House) -> None:
         log.info("removed instances that a crash left half written; none was acknowledged", files=swept)
 
     def keep(arrival: Arrival) -> None:
-        received = pipeline.receive(house, arrival.instance, arrival.header, arrival.dataset, arrival.calling_ae)
+        received = pipeline.receive(
+            house, arrival.instance, arrival.header, arrival.dataset, arrival.calling_ae, arrival.called_ae
+        )
         log.info("received", instance=arrival.instance.sop_instance_uid, as_=received, calling_ae=arrival.calling_ae)
 
     def distrusted(address: str, reason: str) -> None:
@@ -44,6 +46,7 @@ def listen(house: House) -> None:
             keep,
             secure=SecurePort(s.tls.port, certificates.accepting(s.tls), distrusted) if s.tls else None,
             calling_ae_titles=s.callers,
+            further_ae_titles=frozenset(s.further_ae_titles),
             maximum_pdu=s.maximum_pdu,
             maximum_associations=s.maximum_associations,
         )
@@ -69,6 +72,7 @@ def _where(host: str, port: int | None, secure_port: int | None) -> str:
 
 def run_clock(house: House, doorbell: Doorbell) -> None:
     """The clock: until told to stop."""
+    house.rules  # noqa: B018  a file that cannot be used is said now, not when a study closes
     with at_work(house, "clock") as stop:
         house.stations.ready("clock", house.now())
         clock.run(house, doorbell, stop)

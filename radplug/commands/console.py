@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from hl7.errors import Hl7Error
+from hl7.message import Message
+from hl7.orders import Order, read_order
 from radplug import logs, settings
 from radplug.wiring import House
 
@@ -25,6 +29,14 @@ class Stop(typer.Exit):
 
 def complain(text: str) -> None:
     err.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+def order_in(file: Path) -> Order:
+    """The imaging order that an HL7 file holds. Raises Stop."""
+    try:
+        return read_order(Message.parse(file.read_bytes()))
+    except (Hl7Error, OSError) as error:
+        raise Stop(f"{file}: {error}") from error
 
 
 def house_of(context: typer.Context, actor: str, *, check_schema: bool = True) -> House:

@@ -12,7 +12,6 @@ import typer
 from model_runtime.checkpoints.model_card import ModelCard
 from model_runtime.lora.adapter_card import AdapterCard
 from radplug import certificates
-from radplug.adapter_rules import directories
 from radplug.commands.console import Stop, house_of
 from radplug.wiring import House
 
@@ -33,10 +32,11 @@ def up(context: typer.Context) -> None:
     if tls := house.settings.listener.tls:
         certificates.accepting(tls)()
     ModelCard.read(house.checkpoint)
-    for directory in directories(house.settings.adapter):
+    for directory in house.settings.model.adapters:
         AdapterCard.read(directory)
     house.template_files  # noqa: B018
     house.database.migrate()
+    house.rules  # noqa: B018
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -36,7 +36,13 @@ class Receiving:
             return connection.execute(same).first() is not None
 
     def add(
-        self, instance: Instance, stored: StoredFile, calling_ae: str, at: datetime, patience: Patience
+        self,
+        instance: Instance,
+        stored: StoredFile,
+        calling_ae: str,
+        at: datetime,
+        patience: Patience,
+        called_ae: str = "",
     ) -> Received:
         """Record a stored instance, and open, extend or reopen its case."""
         with self._database.writing() as connection:
@@ -57,6 +63,7 @@ class Receiving:
                     "size": stored.size,
                     "file": stored.file,
                     "calling_ae": calling_ae,
+                    "called_ae": called_ae,
                     "received_at": at,
                     "facts": INSTANCE.dump_python(instance, mode="json"),
                 },
@@ -78,7 +85,8 @@ class Receiving:
                 )
             if order.accession_number:
                 ordered = cases.c.accession_number == order.accession_number
-                connection.execute(sa.update(cases).where(ordered).values(priority=Priority.of(order)))
+                by_rule = cases.c.routing["priority"].as_integer().is_not(None)  # which goes before the order
+                connection.execute(sa.update(cases).where(ordered, ~by_rule).values(priority=Priority.of(order)))
 
     def add_dictation(self, dictation: Dictation, key: str | None = None) -> bool:
         """Record a phrase; a case of its study that is drafted, or just being drafted, is drafted anew around it.

@@ -61,6 +61,7 @@ cases = sa.Table(
     sa.Column("lease_until", UtcDateTime),
     sa.Column("fence", sa.Integer, nullable=False, default=0),
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("routing", sa.JSON),  # domain.Routing; null: the study has not been closed yet
     sa.Index("ix_cases_worklist", "priority", sa.desc("last_received_at"), "id"),
 )
 
@@ -76,6 +77,7 @@ instances = sa.Table(
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("file", sa.Text, nullable=False),
     sa.Column("calling_ae", sa.String(16), nullable=False),
+    sa.Column("called_ae", sa.String(16), nullable=False, server_default=""),  # ours; empty: before it was kept
     sa.Column("received_at", UtcDateTime, nullable=False),
     sa.Column("facts", sa.JSON, nullable=False),
     sa.UniqueConstraint("study_uid", "series_uid", "sop_instance_uid", "sha256"),

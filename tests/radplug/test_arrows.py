@@ -30,7 +30,6 @@ MAY_IMPORT = {
     "radplug.pipeline": {"radplug.parts", "radplug.desk", "radplug.domain", *WORD_FILES},
     "radplug.people": set(),
     "radplug.settings": {"radplug.people"},
-    "radplug.adapter_rules": {"radplug.settings"},
     "radplug.findings": set(),
     "radplug.anchors": set(),
     "radplug.body_part": set(),
@@ -42,16 +41,16 @@ MAY_IMPORT = {
     "radplug.study_store": {"radplug.domain", *WORD_FILES},
     "radplug.audit": {"radplug.records"},
     "radplug.lease_keeper": {"radplug.domain", "radplug.logs", "radplug.records"},
-    "radplug.templates": {"model_runtime.canvas", "radplug.records"},
+    "radplug.texts": set(),
+    "radplug.rules": {"radplug.body_part", "radplug.domain", "radplug.texts", *WORD_FILES},
+    "radplug.templates": {"model_runtime.canvas", "radplug.records", "radplug.texts"},
     # one adapter for each trade: the domain's words on one side, a ground floor on the other
     "radplug.key_images": {"radplug.domain", "radplug.study_store", "dicom_io"},
     "radplug.draftsman": {
         *(
             "radplug.desk",
             "radplug.domain",
-            "radplug.adapter_rules",
-            "radplug.body_part",
-            "radplug.settings",
+            "radplug.rules",
             "radplug.templates",
         ),
         *("hl7.orders", "model_runtime"),
