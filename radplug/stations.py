@@ -8,13 +8,17 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import structlog
 
 from dicom_io.listener import Arrival, Listener
+from hl7 import mllp
+from hl7.errors import Unavailable
 from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
 from radplug import clock, pipeline, worker
 from radplug.clock import Doorbell
+from radplug.hl7_in import inbox
 from radplug.supervisor import StationFailed, end_with_parent
 from radplug.wiring import House
 
@@ -48,6 +52,31 @@ def listen(house: House) -> None:
             raise StationFailed(f"{s.host}:{s.port} cannot be listened on: {error.strerror}; is it taken?") from error
         house.stations.ready("listener", house.now(), f"{s.ae_title} on {s.host}:{listener.port}")
         log.info("ready", ae_title=s.ae_title, host=s.host, port=listener.port)
+        stop.wait()
+        listener.stop()
+
+
+def take_hl7(house: House) -> None:
+    """The HL7 station: messages from other systems, until told to stop."""
+    s = house.settings.hl7
+    if s.port is None:
+        raise StationFailed("hl7.port is not set, so no HL7 is taken; name the port to listen on")
+
+    def admits(address: str) -> bool:
+        if not s.admits(address):
+            house.audit.note("HL7 sender refused", address=address)
+            log.warning("sender refused: hl7.addresses does not name it", address=address)
+            return False
+        return True
+
+    with at_work(house, "hl7") as stop:
+        listener = mllp.Listener(s.host, s.port, partial(inbox.take, house), admits=admits)
+        try:
+            listener.start()
+        except Unavailable as error:
+            raise StationFailed(f"{error}; is it taken?") from error
+        house.stations.ready("hl7", house.now(), f"{s.host}:{listener.port}")
+        log.info("ready", host=s.host, port=listener.port)
         stop.wait()
         listener.stop()
 

@@ -73,14 +73,16 @@ def dictate(
 
 @commands.command(rich_help_panel=PANEL)
 def order(context: typer.Context, message: Annotated[Path, typer.Argument(help="An HL7 ORM^O01 or OMI^O23.")]) -> None:
-    """Take an imaging order from a file."""
+    """Take an imaging order, or its cancellation, from a file."""
     from hl7.errors import Hl7Error
     from hl7.message import Message
-    from hl7.orders import read_order
+    from radplug.hl7_in.inbox import EVENTS
+    from radplug.hl7_in.reading import order_in
 
     house = house_of(context, "cli")
     try:
-        house.receiving.add_order(read_order(Message.parse(message.read_bytes())), house.now())
+        notice = order_in(Message.parse(message.read_bytes()))
     except (Hl7Error, OSError) as error:
         raise Stop(f"{message}: {error}") from error
-    house.audit.note("order taken")
+    house.notices.act(notice, house.now())
+    house.audit.note(EVENTS[type(notice)])
