@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,8 @@ import sqlalchemy as sa
 from houses import receive_file, send_study
 from hypothesis import given
 from hypothesis import strategies as st
+from peers import free_port
+from sites import hospital
 
 from dicom_io.study import Patient
 from hl7 import acknowledgement
@@ -273,6 +276,32 @@ def test_who_is_not_named_may_not_speak(home: House) -> None:
     assert admits("127.0.0.1")
     assert admits("::ffff:127.0.0.1")
     assert not admits("192.0.2.1")
+
+
+def test_two_senders_of_one_message_at_once_have_one_effect(home: House, tell: Tell) -> None:
+    with ThreadPoolExecutor(4) as senders:
+        answers = list(senders.map(lambda _: tell("ORM^O01", *order("A1")).encode(), range(8)))
+    assert len(set(answers)) == 1
+    assert len(events(home, "order taken")) == 1
+
+
+def test_the_station_of_a_whole_site_and_a_merge_after_delivery(tmp_path: Path, model: Path) -> None:
+    port = free_port()
+    with hospital(tmp_path, model, f"[hl7]\nport = {port}\n") as site:
+        study = site.study("merged")
+        ordered = (*order(study.order.accession_number), "ZXX|kept")
+        site.send(*study.files)
+        case = site.wait_for(study, CaseState.DELIVERED, 1)
+        for number, segments in enumerate((ordered, ("PID|1||NEW", f"MRG|{case.patient.id}"))):
+            kind = ("ORM^O01", "ADT^A40")[number]
+            raw = "\r".join((f"MSH|^~\\&|RIS|H|||1||{kind}|{number}|P|2.5", *segments))
+            answer = exchange(raw.encode(), "127.0.0.1", port, timeout=10)
+            assert acknowledgement.read(answer) == acknowledgement.Acknowledgement("AA", str(number))
+        assert site.wait_for(study, CaseState.DELIVERED, 2).patient.id == "NEW"
+        ids = [pydicom.dcmread(file).PatientID for file in site.pacs.received]
+        assert ids == [case.patient.id, "NEW"]
+        named = [Message.parse(file.read_bytes()).get("PID", 3) for file in site.ris.received]
+        assert named == [case.patient.id, "NEW"]
 
 
 WORDS = st.text(st.characters(blacklist_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1).filter(lambda t: ":" not in t)
