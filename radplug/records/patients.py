@@ -16,7 +16,7 @@ from radplug.records.moves import move
 from radplug.records.schema import cases, desks, merges
 
 ANEW = "drafted anew"
-# TODO(issue 5): compose it at once from the text that stands, as `pipeline.accept` does, for whoever has the case open
+# Nothing composes the revised report at once from the text that stands: here is where it would be asked for.
 IN_HAND = "revised when it is next accepted"
 NONE_YET = "none was sent"
 

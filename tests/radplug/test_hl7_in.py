@@ -30,7 +30,7 @@ from radplug.domain import Case, CaseState
 from radplug.hl7_in import inbox
 from radplug.hl7_in.reading import Reader
 from radplug.notices import Dictated
-from radplug.records.patients import ANEW, IN_HAND, NONE_YET
+from radplug.records.patients import ANEW, IN_HAND, NONE_YET, known_as
 from radplug.records.schema import audit, messages
 from radplug.wiring import House
 
@@ -276,6 +276,26 @@ def test_who_is_not_named_may_not_speak(home: House) -> None:
     assert admits("127.0.0.1")
     assert admits("::ffff:127.0.0.1")
     assert not admits("192.0.2.1")
+
+
+def test_rows_on_each_kind_of_database(house: House) -> None:
+    bodies = (
+        ("ORM^O01", *order("A1")),
+        ("ORU^R01", *said("A1", ("59776-5", "Clear."))),
+        ("ADT^A40", "PID|1||B^^^N&1.2&ISO", "MRG|A^^^N&1.2&ISO"),
+        ("ADT^A40", "PID|1||C", "MRG|B^^^N"),
+        ("ADT^A40", "PID|1||B", "MRG|C"),
+    )
+    raws = [
+        "\r".join((f"MSH|^~\\&|R|H|||1||{kind}|{number}|P|2.5", *segments)).encode()
+        for number, (kind, *segments) in enumerate(bodies)
+    ]
+    first = [inbox.take(house, raw) for raw in raws]
+    assert [acknowledgement.read(answer).code for (answer,) in first] == ["AA"] * len(raws)
+    assert [inbox.take(house, raw) for raw in raws] == first
+    with house.database.reading() as connection:
+        known = [known_as(connection, Patient(id)).id for id in "ABC"]
+    assert known == ["B", "B", "B"]
 
 
 def test_two_senders_of_one_message_at_once_have_one_effect(home: House, tell: Tell) -> None:
