@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, cast
 from uuid import uuid4
 
 from hl7.errors import BadField, Hl7Error, Malformed, Rejected, Unavailable
@@ -24,8 +24,6 @@ _OUTCOMES: Mapping[str, tuple[type[Hl7Error], str] | None] = {
     "AR": (Unavailable, "the receiver takes no messages at present: send the same message again later"),
     "CR": (Unavailable, "the receiver takes no messages at present: send the same message again later"),
 }
-_CODES: Mapping[str, Code] = {"AA": "AA", "AE": "AE", "AR": "AR", "CA": "CA", "CE": "CE", "CR": "CR"}
-
 # Table 0357: what is wrong with a field.
 _ERRORS: Mapping[str, str] = {
     "100": "Segment sequence error",
@@ -91,7 +89,7 @@ def answers(message: Message, error: Malformed | None = None) -> tuple[bytes, ..
     modes = [mode for mode, when in (("C", accept), ("A", application)) if when in wanted]
     if not accept and not application:
         modes = ["A"]
-    codes = [_CODES[mode + letter] for mode in (modes[:1] if error else modes)]
+    codes = [cast("Code", mode + letter) for mode in (modes[:1] if error else modes)]
     return tuple(acknowledge(message, code, str(error or ""), error) for code in codes)
 
 
