@@ -20,7 +20,7 @@ from radplug.embedded_redis import NoRedis, find_server
 from radplug.findings import Finding
 from radplug.records.database import WrongSchema
 from radplug.settings import SettingsError
-from radplug.supervisor import STATIONS
+from radplug.supervisor import stations
 from radplug.texts.reading import UnusableText
 from radplug.web.provider import Provider
 from radplug.web.provider_answers import BadAnswer, ProviderAway
@@ -147,7 +147,7 @@ def _stations(house: House) -> Iterator[Finding]:
     except WrongSchema:
         return  # said already
     found = {station.name: station for station in house.stations.all()}
-    for name in STATIONS:
+    for name in stations(hl7=house.settings.hl7.on):
         station = found.get(name)
         if station is None:
             yield Finding(f"station {name}", False, "is not at work; start `radplug up`, or its systemd unit")

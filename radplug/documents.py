@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 
 from dicom_io import report as sr
 from dicom_io import structured_report
-from dicom_io.clinical_header import read_header
+from dicom_io.clinical_header import read_header, with_patient
 from dicom_io.errors import Refused
 from dicom_io.study import Instance, Study
 from dicom_io.uids import mint_uid, uid_for
@@ -89,7 +89,7 @@ class Documents:
         data = structured_report.build(
             self._report(case, draft, source.instance),
             Study.of(kept.instance for kept in instances),
-            read_header(self._store.path(source.file)),
+            with_patient(read_header(self._store.path(source.file)), case.patient, source.instance.patient),
             ids,
             draft.drafted_at.astimezone(),
             predecessor,
@@ -138,7 +138,7 @@ class Documents:
     def _observer(self, draft: Draft) -> sr.Device:
         model, device = draft.text.identity, self._device
         return sr.Device(
-            uid=uid_for(f"{device.manufacturer}/{device.serial_number}"),
+            uid=uid_for(device.identity),
             name=device.station_name,
             manufacturer=device.manufacturer,
             model=model.name,

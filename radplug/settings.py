@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from datetime import timedelta
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -11,6 +12,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from hl7.errors import Malformed
+from hl7.message import codec
 from radplug.people import Role, SessionLife
 
 AeTitle = Annotated[
@@ -202,6 +205,55 @@ class DeviceSettings(Section):
     station_name: Annotated[str, StringConstraints(max_length=16)] = Field("RADPLUG", description="Station Name")
     serial_number: str = Field("SITE-1", description="Device Serial Number")
 
+    @property
+    def identity(self) -> str:
+        """What the device's UID is made from."""
+        return f"{self.manufacturer}/{self.serial_number}"
+
+
+def _hl7_character_set(name: str) -> str:
+    try:
+        codec(name)
+    except Malformed as error:
+        raise ValueError(str(error).replace("MSH-18 names", "this is")) from None
+    return name
+
+
+Network = Annotated[str, AfterValidator(lambda text: str(ip_network(text)))]
+Hl7CharacterSet = Annotated[str, AfterValidator(_hl7_character_set)]
+
+
+class Hl7Settings(Section):
+    """Where other systems send orders, changes of patients and dictated text as HL7 v2 over MLLP; off without port."""
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: Port | None = Field(None, description="port to listen on; left out: no HL7 is taken")
+    addresses: tuple[Network, ...] = Field(
+        ("127.0.0.0/8", "::1/128"), description="addresses or networks that may send; all others are refused"
+    )
+    character_sets: dict[str, Hl7CharacterSet] = Field(
+        {}, description='of messages without MSH-18, by MSH-3 or by MSH-3|MSH-4: { "OLD_RIS" = "8859/1" }; else UTF-8'
+    )
+    sections: dict[str, str] = Field(
+        {}, description='sections of dictated text by OBX-3.1, OBX-3.2 or heading, { "GDT" = "FINDINGS" }'
+    )
+    keep_days: int = Field(7, ge=7, description="for so long a message that is sent again has no second effect")
+
+    @property
+    def on(self) -> bool:
+        return self.port is not None
+
+    def admits(self, address: str) -> bool:
+        """Whether whoever has this address may send."""
+        sender = ip_address(address)
+        known = getattr(sender, "ipv4_mapped", None) or sender
+        return any(known in ip_network(network) for network in self.addresses)
+
+    def character_set(self, application: str, facility: str) -> str:
+        """Python's codec for messages of that sender that name none."""
+        named = self.character_sets.get(f"{application}|{facility}") or self.character_sets.get(application)
+        return codec(named or "UNICODE UTF-8")
+
 
 def _secure(url: str) -> str:
     """A URL that nobody on the way can change: HTTPS, or plain HTTP that does not leave the machine."""
@@ -285,6 +337,7 @@ class Settings(BaseSettings):
     )
 
     listener: ListenerSettings = ListenerSettings()
+    hl7: Hl7Settings = Hl7Settings()
     store: StoreSettings = StoreSettings()
     database: DatabaseSettings = DatabaseSettings()
     broker: BrokerSettings = BrokerSettings()

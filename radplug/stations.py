@@ -8,14 +8,18 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import structlog
 
 from dicom_io.errors import UnusableCertificate
 from dicom_io.listener import Arrival, Listener, SecurePort
+from hl7 import mllp
+from hl7.errors import Unavailable
 from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
 from radplug import certificates, clock, pipeline, worker
 from radplug.clock import Doorbell
+from radplug.hl7_in import inbox
 from radplug.supervisor import StationFailed, end_with_parent
 from radplug.wiring import House
 
@@ -68,6 +72,31 @@ def _where(host: str, port: int | None, secure_port: int | None) -> str:
     plain = [] if port is None else [f"{host}:{port}"]
     secure = [] if secure_port is None else [f"{host}:{secure_port} (TLS)"]
     return " and ".join((*plain, *secure))
+
+
+def take_hl7(house: House) -> None:
+    """The HL7 station: messages from other systems, until told to stop."""
+    s = house.settings.hl7
+    if s.port is None:
+        raise StationFailed("hl7.port is not set, so no HL7 is taken; name the port to listen on")
+
+    def admits(address: str) -> bool:
+        if not s.admits(address):
+            house.audit.note("HL7 sender refused", address=address)
+            log.warning("sender refused: hl7.addresses does not name it", address=address)
+            return False
+        return True
+
+    with at_work(house, "hl7") as stop:
+        listener = mllp.Listener(s.host, s.port, partial(inbox.take, house), admits=admits)
+        try:
+            listener.start()
+        except Unavailable as error:
+            raise StationFailed(f"{error}; is it taken?") from error
+        house.stations.ready("hl7", house.now(), f"{s.host}:{listener.port}")
+        log.info("ready", host=s.host, port=listener.port)
+        stop.wait()
+        listener.stop()
 
 
 def run_clock(house: House, doorbell: Doorbell) -> None:

@@ -89,7 +89,7 @@ def write_durably(path: Path, *parts: bytes) -> None:
         _sync_folder(folder.parent)
     partial = path.with_name(path.name + PARTIAL)
     try:
-        with partial.open("wb", buffering=0) as file:
+        with open(partial, "wb", buffering=0, opener=_for_us_alone) as file:
             for part in parts:
                 view = memoryview(part)
                 while view:
@@ -100,6 +100,10 @@ def write_durably(path: Path, *parts: bytes) -> None:
         partial.unlink(missing_ok=True)
         raise NoSpace(f"writing to the study store failed: {error.strerror}") from error
     _sync_folder(folder)
+
+
+def _for_us_alone(path: str, flags: int) -> int:
+    return os.open(path, flags, mode=0o600)
 
 
 def _sync_folder(folder: Path) -> None:

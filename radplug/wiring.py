@@ -21,6 +21,7 @@ from radplug.records.delivering import Delivering
 from radplug.records.desks import Desks
 from radplug.records.drafting import Drafting
 from radplug.records.fates import Fates
+from radplug.records.notices import Notices
 from radplug.records.people import People
 from radplug.records.readers import Readers
 from radplug.records.receiving import Receiving
@@ -89,6 +90,10 @@ class House:
     @cached_property
     def receiving(self) -> Receiving:
         return Receiving(self.database)
+
+    @cached_property
+    def notices(self) -> Notices:
+        return Notices(self.database)
 
     @cached_property
     def drafting(self) -> Drafting:

@@ -10,8 +10,9 @@ from rich.console import Console
 
 from hl7.errors import Hl7Error
 from hl7.message import Message
-from hl7.orders import Order, read_order
 from radplug import logs, settings
+from radplug.hl7_in.reading import order_in
+from radplug.notices import Cancelled, Ordered
 from radplug.wiring import House
 
 out, err = Console(), Console(stderr=True)
@@ -31,10 +32,10 @@ def complain(text: str) -> None:
     err.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
-def order_in(file: Path) -> Order:
-    """The imaging order that an HL7 file holds. Raises Stop."""
+def order_from(file: Path) -> Ordered | Cancelled:
+    """The imaging order that an HL7 file brings or takes back. Raises Stop."""
     try:
-        return read_order(Message.parse(file.read_bytes()))
+        return order_in(Message.parse(file.read_bytes()))
     except (Hl7Error, OSError) as error:
         raise Stop(f"{file}: {error}") from error
 

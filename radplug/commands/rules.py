@@ -13,8 +13,9 @@ from dicom_io.errors import DicomError
 from dicom_io.reading import read_instance
 from dicom_io.study import Instance
 from radplug import show
-from radplug.commands.console import Json, Stop, house_of, order_in, out
+from radplug.commands.console import Json, Stop, house_of, order_from, out
 from radplug.domain import KeptInstance
+from radplug.notices import Ordered
 from radplug.rules import Rule, Study, ask, read
 
 rules = typer.Typer(invoke_without_command=True)
@@ -50,7 +51,8 @@ def try_on(
     kept = [KeptInstance(instance, "", calling, called) for instance in _instances(files)]
     if not kept:
         raise Stop("there is no DICOM file among them")
-    today, ordered = house.now().astimezone().date(), order_in(order) if order else None
+    today, notice = house.now().astimezone().date(), order_from(order) if order else None
+    ordered = notice.order if isinstance(notice, Ordered) else None  # one that is cancelled is none
     kept.sort(key=lambda one: one.instance.study_uid)
     tried = []
     for _, group in groupby(kept, key=lambda one: one.instance.study_uid):

@@ -24,7 +24,7 @@ def up(context: typer.Context) -> None:
     """Run all stations in the foreground until Ctrl-C; without broker.url, with a private Redis of their own."""
     from radplug.clock import ring_for_everything
     from radplug.embedded_redis import EmbeddedRedis
-    from radplug.supervisor import Supervisor
+    from radplug.supervisor import Supervisor, stations
 
     house = house_of(context, "up", check_schema=False)
     # what no restart of a station would mend is said before any is started
@@ -42,7 +42,8 @@ def up(context: typer.Context) -> None:
         signal.signal(number, lambda *_: stop.set())
     with ExitStack() as stack:
         redis = None if house.settings.broker.url else stack.enter_context(EmbeddedRedis())
-        supervisor = Supervisor(context.obj, {"RADPLUG_BROKER__URL": redis.url} if redis else {})
+        extra = {"RADPLUG_BROKER__URL": redis.url} if redis else {}
+        supervisor = Supervisor(context.obj, extra, stations(hl7=house.settings.hl7.on))
         stack.callback(supervisor.stop)
         supervisor.start()
         while not stop.wait(0.2):
@@ -58,6 +59,14 @@ def listen(context: typer.Context) -> None:
     from radplug import stations
 
     stations.listen(house_of(context, "listener"))
+
+
+@commands.command(rich_help_panel=PANEL)
+def hl7(context: typer.Context) -> None:
+    """Take HL7 messages: orders, changes of patients, dictated text."""
+    from radplug import stations
+
+    stations.take_hl7(house_of(context, "hl7"))
 
 
 @commands.command(rich_help_panel=PANEL)

@@ -104,6 +104,27 @@ orders = sa.Table(
     sa.Column("received_at", UtcDateTime, nullable=False),
 )
 
+messages = sa.Table(  # HL7 messages that were taken, and how they were answered
+    "messages",
+    metadata,
+    sa.Column("application", sa.Text, primary_key=True),  # MSH-3
+    sa.Column("facility", sa.Text, primary_key=True),  # MSH-4
+    sa.Column("control_id", sa.Text, primary_key=True),  # MSH-10
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("answers", sa.LargeBinary, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False, index=True),
+)
+
+merges = sa.Table(  # ids of patients that were merged into, or changed to, another
+    "merges",
+    metadata,
+    sa.Column("former_id", sa.Text, primary_key=True),
+    sa.Column("former_issuer", sa.Text, primary_key=True),
+    sa.Column("id", sa.Text, nullable=False),
+    sa.Column("issuer", sa.Text, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+)
+
 drafts = sa.Table(
     "drafts",
     metadata,

@@ -29,14 +29,22 @@ MAY_IMPORT = {
     "radplug.parts": {"radplug.desk", "radplug.domain", *WORD_FILES},
     "radplug.pipeline": {"radplug.parts", "radplug.desk", "radplug.domain", *WORD_FILES},
     "radplug.people": set(),
-    "radplug.settings": {"radplug.people"},
+    "radplug.settings": {"radplug.people", "hl7.errors", "hl7.message"},
     "radplug.findings": set(),
     "radplug.anchors": set(),
     "radplug.body_part": set(),
     "radplug.embedded_redis": set(),
     "radplug.supervisor": set(),
     "radplug.logs": {"radplug.settings"},
-    "radplug.records": {"radplug.desk", "radplug.insight", "radplug.domain", "radplug.people", *WORD_FILES},
+    "radplug.notices": {"radplug.domain", *WORD_FILES},
+    "radplug.records": {
+        "radplug.notices",
+        "radplug.desk",
+        "radplug.insight",
+        "radplug.domain",
+        "radplug.people",
+        *WORD_FILES,
+    },
     "radplug.migrations": {"radplug.records"},
     "radplug.study_store": {"radplug.domain", *WORD_FILES},
     "radplug.audit": {"radplug.records"},
@@ -70,7 +78,7 @@ MAY_IMPORT = {
 # Upstairs: wiring knows every floor, and these stand on it.
 ENTRANCES = {
     *("wiring", "clock", "worker", "stations", "doctor", "show", "demo", "demo_report", "acceptance", "cli"),
-    *("commands", "web"),
+    *("commands", "web", "hl7_in"),
 }
 
 

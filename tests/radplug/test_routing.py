@@ -22,6 +22,7 @@ from radplug.acceptance import synthetic_study
 from radplug.cli import app
 from radplug.doctor import examine
 from radplug.domain import Case, CaseState, Priority, Routing
+from radplug.notices import Cancelled
 from radplug.people import Role
 from radplug.settings import load
 from radplug.texts.reading import UnusableText
@@ -102,7 +103,7 @@ def test_late_images_are_asked_for_anew(build: Callable[..., House], tmp_path: P
 
 
 @pytest.mark.parametrize("by_rule", [Priority.STAT, None])
-def test_a_later_order_says_the_priority_unless_a_rule_has(house: House, by_rule: Priority | None) -> None:
+def test_a_rule_goes_before_an_order_and_its_cancellation(house: House, by_rule: Priority | None) -> None:
     receive(house, image(accession_number="A7"))
     (case,) = house.viewing.cases()
     house.drafting.close(case.id, house.now() + timedelta(hours=1), Routing("one", priority=by_rule))
@@ -110,6 +111,8 @@ def test_a_later_order_says_the_priority_unless_a_rule_has(house: House, by_rule
     case = house.viewing.case(case.id)
     assert case.priority == (Priority.URGENT if by_rule is None else by_rule)
     assert case.routing == Routing("one", priority=by_rule)
+    house.notices.act(Cancelled("A7"), house.now())
+    assert house.viewing.case(case.id).priority == (Priority.ROUTINE if by_rule is None else by_rule)
 
 
 def test_a_template_that_is_gone_when_the_draft_begins_is_named(build: Callable[..., House], tmp_path: Path) -> None:
