@@ -12,6 +12,7 @@ import redis
 
 from dicom_io.errors import DicomError
 from dicom_io.sending import Peer, echo
+from dicom_io.typefaces import Typefaces
 from model_runtime.checkpoints.model_card import ModelCard
 from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
 from model_runtime.lora.adapter_card import AdapterCard
@@ -47,6 +48,7 @@ def examine(house: House) -> list[Finding]:
         _worklist,
         _openid,
         _pacs,
+        _fonts,
         _reporting,
     )
     return [finding for look in looks for finding in look(house)]
@@ -280,6 +282,15 @@ def _pacs(house: House) -> Iterator[Finding]:
         else:
             with_tls = " with TLS" if pacs.tls else ""
             yield Finding(about, True, f"{pacs.ae_title} answers C-ECHO on {pacs.host}:{pacs.port}{with_tls}")
+
+
+def _fonts(house: House) -> Iterator[Finding]:
+    try:
+        Typefaces(house.settings.pages.fonts)
+    except DicomError as error:
+        yield Finding("fonts", False, str(error))
+    else:
+        yield Finding("fonts", True, f"{len(house.settings.pages.fonts)} besides DejaVu Sans")
 
 
 def _reporting(house: House) -> Iterator[Finding]:

@@ -231,6 +231,9 @@ class Draft:
 
 class DocumentKind(StrEnum):
     SR = "sr"  # DICOM Basic Text SR
+    SR_3D = "sr-3d"  # DICOM Comprehensive 3D SR
+    PDF = "pdf"  # DICOM Encapsulated PDF
+    CAPTURE = "capture"  # DICOM Secondary Capture, one for each page
     ORU = "oru"  # HL7 ORU^R01
 
 
@@ -238,12 +241,12 @@ class DocumentKind(StrEnum):
 class Document:
     """What leaves the house: minted once, kept, and sent again as the same bytes.
 
-    `id` is the SOP Instance UID of an SR and the message control id (MSH-10) of an ORU.
+    `id` is the SOP Instance UID of a DICOM object and the message control id (MSH-10) of an ORU.
     """
 
     kind: DocumentKind
     id: str
-    series_uid: str  # of an SR; empty for an ORU
+    series_uid: str  # of a DICOM object; empty for an ORU
     file: str  # relative to the data directory
 
 

@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FilePath,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from hl7.errors import Malformed
@@ -174,10 +183,19 @@ class PacsTlsSettings(Section):
         return self
 
 
+Shape = Literal["basic-text-sr", "comprehensive-3d-sr", "pdf", "secondary-capture"]
+
+
 class PacsDestination(Destination):
-    """A PACS that takes the draft as DICOM SR; `[[pacs]]`, none or several."""
+    """A PACS that takes the draft as DICOM objects; `[[pacs]]`, none or several."""
 
     ae_title: AeTitle = Field(description="its AE title")
+    shapes: tuple[Shape, ...] = Field(
+        ("basic-text-sr",),
+        min_length=1,
+        description="what it is sent, each in a series of its own: basic-text-sr, comprehensive-3d-sr, pdf, "
+        "secondary-capture",
+    )
     tls: PacsTlsSettings | None = Field(None, description="TLS with it")
 
 
@@ -196,6 +214,14 @@ class ReportingDestination(Destination):
     receiving_facility: str = Field("HOSPITAL", description="MSH-6")
     assigning_authority: str = Field("", description="PID-3.4 where the images name no issuer, namespace or ns&oid&ISO")
     processing_id: Literal["P", "T"] = Field("P", description="MSH-11: production or training")
+
+
+class PagesSettings(Section):
+    """How pages are drawn, for a PACS that takes pdf or secondary-capture."""
+
+    fonts: tuple[FilePath, ...] = Field(
+        (), description="TrueType files for what DejaVu Sans, which comes along, cannot draw, such as Chinese"
+    )
 
 
 class DeviceSettings(Section):
@@ -346,6 +372,7 @@ class Settings(BaseSettings):
     drafting: DraftingSettings = DraftingSettings()
     delivery: DeliverySettings = DeliverySettings()
     device: DeviceSettings = DeviceSettings()
+    pages: PagesSettings = PagesSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
     pacs: tuple[PacsDestination, ...] = ()

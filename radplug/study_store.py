@@ -63,6 +63,12 @@ class StudyStore:
         make_private(folder)
         return folder
 
+    def keep_document(self, case_id: str, version: int, name: str, data: bytes) -> str:
+        """Write what is to leave the house; its file, relative to the root. Raises NoSpace where the disk is full."""
+        path = self.case_folder(case_id, version) / name
+        write_durably(path, data)
+        return str(path.relative_to(self.root))
+
     def sweep(self) -> int:
         """Remove what a crash left half written: it was never acknowledged. How many files."""
         left_over = list((self.root / "studies").rglob(f"*{PARTIAL}"))

@@ -216,7 +216,7 @@ class House:
         from radplug.documents import Documents
 
         s = self.settings
-        return Documents(self.store, self.viewing, s.device, pacs=s.pacs, reporting=s.reporting)
+        return Documents(self.store, self.viewing, s.device, s.pages.fonts, pacs=s.pacs, reporting=s.reporting)
 
     @cached_property
     def destinations(self) -> Destinations:

@@ -162,7 +162,7 @@ deliveries = sa.Table(
     sa.Column("retry_at", UtcDateTime),  # not before
     sa.Column("lease_until", UtcDateTime),
     sa.Column("delivered_at", UtcDateTime),
-    sa.UniqueConstraint("case_id", "version", "destination"),
+    sa.UniqueConstraint("case_id", "version", "destination", "document_id"),
 )
 
 desks = sa.Table(  # cases that somebody has edited

@@ -155,6 +155,7 @@ class TestDraft:
             "ids",
             "written_at",
             "predecessor",
+            "form",
         }
         given_names = {f.name for fact in (DraftReport, DocumentIds, Device, Predecessor) for f in fields(fact)}
         assert not [n for n in given_names if any(w in n for w in ("complet", "final", "verif", "flag", "status"))]

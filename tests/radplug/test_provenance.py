@@ -28,6 +28,7 @@ from radplug.cli import app
 from radplug.doctor import examine
 from radplug.domain import Case, Dictation, DocumentKind, Draft
 from radplug.findings import Finding
+from radplug.shapes import KINDS
 from radplug.wiring import House
 
 PACS = [{"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": 1}]
@@ -185,7 +186,8 @@ def test_all_that_gives_the_same_draft_again_is_in_the_row_and_in_the_sr(
 def test_a_draft_below_the_floor_is_marked_in_its_row_and_nowhere_outside(
     build: Callable[..., House], tmp_path: Path, floor: float, doubtful: bool
 ) -> None:
-    house = build(pacs=PACS, reporting=RIS, model={"floor": floor})
+    every_shape = [PACS[0] | {"shapes": list(KINDS)}]
+    house = build(pacs=every_shape, reporting=RIS, model={"floor": floor})
     case, draft = drafted(house, tmp_path / "study")
     assert draft.doubtful is doubtful
     assert ("doubtful" in shown(house, case)) is doubtful
