@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from houses import send_study
+from houses import ruled, send_study
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from dicom_io.part10 import file_header
 from dicom_io.reading import read_instance
 from dicom_io.report_reading import tree
+from dicom_io.study import Patient
 from dicom_io.uids import mint_uid
 from radplug import pipeline
 from radplug.acceptance.simulated_pacs import SimulatedPacs
 from radplug.domain import Case, CaseState, Delivery, DeliveryState, Dictation, DocumentKind, NotDraftable, Received
+from radplug.notices import Identities, Identity
 from radplug.settings import SettingsError, load
 from radplug.wiring import House
 
@@ -101,6 +103,26 @@ def test_each_pacs_is_sent_the_shapes_that_it_names(site: Site, tmp_path: Path) 
     shown = "".join(page.extract_text() for page in pages)
     assert SAID.replace(" ", "") in "".join(shown.split())  # lines may be broken within it
     assert len(shows[CAPTURE]) == len(pages)
+
+
+def test_where_a_rule_names_a_pacs_its_shapes_alone_are_made_and_all_bear_the_patient_s_new_id(
+    build: Callable[..., House], tmp_path: Path
+) -> None:
+    rules = ruled(tmp_path, '[[rule]]\nname = "pages only"\ndestinations = ["shows"]')
+    with ExitStack() as stack:
+        reads = stack.enter_context(SimulatedPacs("READS", tmp_path / "reads"))
+        shows = stack.enter_context(SimulatedPacs("SHOWS", tmp_path / "shows"))
+        house = build(pacs=destinations(reads, shows), **rules)
+        case = send_study(house, tmp_path / "study")
+        merged = Identity(Patient("NEW"), frozenset(), former_id=case.patient.id)
+        house.notices.act(Identities((merged,)), house.now())
+        pipeline.draft(house, case.id, "worker")
+        Site(house, reads, shows).deliver(case)
+        assert not reads.received
+        assert {kind: {str(one.PatientID) for one in group} for kind, group in objects(shows).items()} == {
+            PDF: {"NEW"},
+            CAPTURE: {"NEW"},
+        }
 
 
 def test_a_second_version_follows_the_first_in_each_series(site: Site, tmp_path: Path) -> None:
