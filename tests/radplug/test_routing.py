@@ -20,6 +20,7 @@ from hl7.orders import Order
 from radplug import pipeline
 from radplug.acceptance import synthetic_study
 from radplug.cli import app
+from radplug.commands import console
 from radplug.doctor import examine
 from radplug.domain import Case, CaseState, Priority, Routing
 from radplug.notices import Cancelled
@@ -173,8 +174,13 @@ port = 1
     return file
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console.out, "width", 200)  # COLUMNS counts only before the console is made
+
+
 def run(config: Path, *words: object) -> Result:
-    return CliRunner().invoke(app, ["--config", str(config), *map(str, words)], env={"COLUMNS": "200"})
+    return CliRunner().invoke(app, ["--config", str(config), *map(str, words)])
 
 
 def test_the_command_lists_them_in_words(config: Path) -> None:
