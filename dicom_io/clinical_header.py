@@ -16,6 +16,7 @@ from pydicom.valuerep import DA
 
 from dicom_io.elements import DAMAGE
 from dicom_io.errors import Unreadable
+from dicom_io.study import Patient
 
 # Type 2 in PS3.3 C.7.1.1 and C.7.2.1: always written, empty when the images do not know.
 PATIENT_AND_STUDY: Final = (
@@ -51,6 +52,23 @@ def read_header(file: Path) -> Dataset:
         return dcmread(file, stop_before_pixels=True)
     except (InvalidDicomError, *DAMAGE) as error:
         raise Unreadable(f"the header does not decode as that of a DICOM file ({type(error).__name__})") from None
+
+
+def with_patient(header: Dataset, now: Patient, before: Patient) -> Dataset:
+    """The header with what is known of the patient by now, where it is not what the image says (`before`)."""
+    told = {
+        "PatientName": (now.name, before.name),
+        "PatientID": (now.id, before.id),
+        "IssuerOfPatientID": (now.issuer, before.issuer),
+        "PatientBirthDate": (now.birth_date, before.birth_date),
+        "PatientSex": (now.sex, before.sex),
+    }
+    for keyword, (present, past) in told.items():
+        if present and present != past:
+            setattr(header, keyword, present)
+    if (now.id, now.issuer) != (before.id, before.issuer):
+        header.pop("IssuerOfPatientIDQualifiersSequence", None)  # they speak of the former id
+    return header
 
 
 def patient_and_study(source: Dataset) -> Dataset:

@@ -46,6 +46,7 @@ class Arrival:
     header: bytes  # preamble and file meta information, ours
     dataset: bytes  # the sender's, to the last byte
     calling_ae: str
+    called_ae: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ class Listener:
         *,
         secure: SecurePort | None = None,
         calling_ae_titles: frozenset[str] | None,
+        further_ae_titles: frozenset[str] = frozenset(),
         maximum_pdu: int = 128 << 10,
         maximum_associations: int = 32,
         largest_instance: int = 2 << 30,
@@ -92,6 +94,7 @@ class Listener:
         Args:
             port: without TLS; 0 for any that is free, None for none.
             calling_ae_titles: who may send; None for anybody.
+            further_ae_titles: what we may be called besides `ae_title`.
             maximum_pdu: bytes that peers are asked not to exceed in a PDU.
             largest_instance: bytes of an encoded data set; it is held in memory until it is kept.
             acse_timeout: seconds that a connection has for its association request, and then for each PDU.
@@ -105,6 +108,7 @@ class Listener:
         self._host, self._port, self._secure = host, port, secure
         self._keep = keep
         self._largest_instance = largest_instance
+        self._further_ae_titles = further_ae_titles
         self._ae = AE(ae_title)
         self._ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
         self._ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
@@ -149,6 +153,7 @@ class Listener:
     def _serve(self, port: int, secure: SecurePort | None = None) -> ThreadedAssociationServer:
         handlers: list[evt.EventHandlerType] = [
             (evt.EVT_CONN_OPEN, self._opened),
+            (evt.EVT_REQUESTED, self._requested),
             (evt.EVT_REJECTED, self._refused),
             (evt.EVT_C_STORE, self._received),
         ]
@@ -193,6 +198,12 @@ class Listener:
         if len(self._ae.active_associations) >= 2 * self._ae.maximum_associations:
             hang_up(event.assoc)
 
+    def _requested(self, event: evt.Event) -> None:
+        """Be called as the caller says, where that is a name of ours; pynetdicom refuses all but one."""
+        called = cast(A_ASSOCIATE, event.assoc.requestor.primitive).called_ae_title or ""
+        if called in self._further_ae_titles:
+            event.assoc.acceptor.ae_title = called
+
     def _refused(self, event: evt.Event) -> None:
         asked = cast(A_ASSOCIATE, event.assoc.requestor.primitive)
         answer = cast(A_ASSOCIATE, event.assoc.acceptor.primitive)
@@ -202,7 +213,7 @@ class Listener:
             asked.calling_ae_title,
             event.assoc.requestor.address,
             asked.called_ae_title,
-            self._ae.ae_title,
+            ", ".join(sorted({self._ae.ae_title, *self._further_ae_titles})),
         )
 
     def _received(self, event: evt.Event) -> int | Dataset:
@@ -242,7 +253,7 @@ def _arrival(event: evt.Event, request: C_STORE) -> Arrival:
         transfer_syntax_uid=instance.transfer_syntax_uid,
         source_ae_title=calling_ae,
     )
-    return Arrival(instance, header, dataset, calling_ae)
+    return Arrival(instance, header, dataset, calling_ae, event.assoc.acceptor.ae_title)
 
 
 def _failure(status: int, comment: str) -> Dataset:

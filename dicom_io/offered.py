@@ -52,6 +52,7 @@ DOCUMENTS: Final = (
     uid.ChestCADSRStorage,
     uid.XRayRadiationDoseSRStorage,
     uid.RadiopharmaceuticalRadiationDoseSRStorage,
+    uid.EncapsulatedPDFStorage,
 )
 
 UNCOMPRESSED: Final = (

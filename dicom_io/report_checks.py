@@ -1,11 +1,12 @@
 """Whether a document is a draft report that may leave the house: run on each one before it is sent.
 
-Validators look at the attributes of a structured report but not at its template, so that TID 2000 is checked here.
+Validators look at the attributes of a structured report but not at its template, so that TID 2000 and TID 1500 are
+checked here, each in the SOP class that has it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
@@ -13,14 +14,15 @@ from types import MappingProxyType
 from typing import Final
 
 from pydicom.dataset import Dataset
-from pydicom.uid import UID, BasicTextSRStorage
+from pydicom.uid import UID, BasicTextSRStorage, Comprehensive3DSRStorage
 
+from dicom_io import measurement_template, report_template
 from dicom_io.clinical_header import PATIENT_AND_STUDY
 from dicom_io.content_items import code, descendants, items, name, references, references_by_series, text
+from dicom_io.draft_object import SERIES_DESCRIPTION
 from dicom_io.report import SUMMARY
 from dicom_io.report_reading import parse
-from dicom_io.report_template import departures, sections
-from dicom_io.structured_report import COMPLETION_FLAG, PRELIMINARY_FLAG, SERIES_DESCRIPTION, VERIFICATION_FLAG
+from dicom_io.structured_report import COMPLETION_FLAG, PRELIMINARY_FLAG, VERIFICATION_FLAG
 from dicom_io.text_values import stray_character
 
 
@@ -30,8 +32,8 @@ class Rule(StrEnum):
     DRAFT = "it says that it is a draft, and that nobody has verified it"
     ATTRIBUTES = "required attributes are there"
     OBSERVER = "a device wrote it, whoever has read it since"
-    TEMPLATE = "it is a Basic Text SR whose tree is one of TID 2000"
-    BANNER = "its first section says what it is"
+    TEMPLATE = "it is a Basic Text SR whose tree is one of TID 2000, or a Comprehensive 3D SR with one of TID 1500"
+    BANNER = "what it is stands first in it, in words"
     TEXT = "its texts are in UTF-8, without control characters but line ends"
     EVIDENCE = "the images that it refers to are listed as evidence, and are of its study"
     RELATIONS = "the requests that it answers and the draft that it replaces are of its study"
@@ -97,6 +99,9 @@ _DRAFT: Final = MappingProxyType(
         "SeriesDescription": SERIES_DESCRIPTION,
     }
 )
+_DEPARTURES: Final[Mapping[str, Callable[[Dataset], Iterator[str]]]] = MappingProxyType(
+    {BasicTextSRStorage: report_template.departures, Comprehensive3DSRStorage: measurement_template.departures}
+)
 
 _OBSERVER_TYPE, _DEVICE, _DEVICE_UID = "121005", "121007", "121012"
 _PERSON, _PERSON_NAME = "121006", "121008"  # TID 1003: who has accepted the draft
@@ -159,17 +164,18 @@ def _observer(document: Dataset) -> Iterator[Fault]:
 
 
 def _template(document: Dataset) -> Iterator[Fault]:
-    if text(document, "SOPClassUID") != BasicTextSRStorage or text(document, "Modality") != "SR":
-        yield Fault(Rule.TEMPLATE, "it is not a Basic Text SR")
-    for departure in departures(document):
+    departures = _DEPARTURES.get(text(document, "SOPClassUID"))
+    if departures is None or text(document, "Modality") != "SR":
+        yield Fault(Rule.TEMPLATE, "it is neither a Basic Text SR nor a Comprehensive 3D SR")
+    for departure in departures(document) if departures else ():
         yield Fault(Rule.TEMPLATE, departure)
 
 
 def _banner(document: Dataset) -> Iterator[Fault]:
-    first = next(iter(sections(document)), Dataset())
+    first = next((item for item in items(document) if text(item, "RelationshipType") == "CONTAINS"), Dataset())
     if name(first) != SUMMARY.value:
-        yield Fault(Rule.BANNER, "the first section is not the banner")
-    elif not any(text(item, "TextValue").strip() for item in items(first)):
+        yield Fault(Rule.BANNER, "what stands first is not the banner")
+    elif not any(text(item, "TextValue").strip() for item in (first, *items(first))):
         yield Fault(Rule.BANNER, "the banner says nothing")
 
 

@@ -8,6 +8,7 @@ from highdicom.sr import (
     CodeContentItem,
     CodedConcept,
     ContainerContentItem,
+    ContentItem,
     ContentSequence,
     DeviceObserverIdentifyingAttributes,
     ImageContentItem,
@@ -41,14 +42,17 @@ def content_tree(report: DraftReport, images: Mapping[str, Instance]) -> Contain
         name, value = codes.DCM.ProcedureReported, concept(report.procedure)
         items.append(CodeContentItem(name, value, Relationship.HAS_CONCEPT_MOD))
     items.extend(LanguageOfContentItemAndDescendants(concept(report.language)))
-    items.extend(_observer(report.device))
-    if report.accepted_by:
-        items.extend(_reader(report.accepted_by))
+    items.extend(observers(report))
     banner = ReportSection(SUMMARY, SUMMARY, (Paragraph(report.banner),))
     items.extend([_section(section, images) for section in (banner, *report.sections)])
     root = ContainerContentItem(concept(report.title), is_content_continuous=False, template_id="2000")
     root.ContentSequence = items
     return root
+
+
+def observers(report: DraftReport) -> list[ContentItem]:
+    """Who wrote the report, and who has read it: the observation context (TID 1001)."""
+    return [*_observer(report.device), *(_reader(report.accepted_by) if report.accepted_by else ())]
 
 
 def _observer(device: Device) -> ObserverContext:
@@ -89,27 +93,42 @@ def _section(section: ReportSection, images: Mapping[str, Instance]) -> Containe
 
 
 def _paragraph(paragraph: Paragraph, element: Code, images: Mapping[str, Instance], where: str) -> TextContentItem:
-    try:
-        text = ut_text(paragraph.text)
-    except Refused as error:
-        raise Refused(f"{where}: {error}") from error
-    item = TextContentItem(concept(element), text, Relationship.CONTAINS)
+    item = text_item(paragraph, element, where)
     if paragraph.images:
-        item.ContentSequence = ContentSequence([_image(reference, images, where) for reference in paragraph.images])
+        item.ContentSequence = ContentSequence(
+            [
+                ImageContentItem(
+                    codes.DCM.BestIllustrationOfFinding, *shown, relationship_type=Relationship.INFERRED_FROM
+                )
+                for shown in (referenced(reference, images, where) for reference in paragraph.images)
+            ]
+        )
     return item
 
 
-def _image(reference: ImageReference, images: Mapping[str, Instance], where: str) -> ImageContentItem:
+def text_item(paragraph: Paragraph, element: Code, where: str) -> TextContentItem:
+    """The paragraph's text alone, byte for byte.
+
+    Raises:
+        Refused: it cannot stand in a content item.
+    """
+    try:
+        return TextContentItem(concept(element), ut_text(paragraph.text), Relationship.CONTAINS)
+    except Refused as error:
+        raise Refused(f"{where}: {error}") from error
+
+
+def referenced(reference: ImageReference, images: Mapping[str, Instance], where: str) -> tuple[str, str, int | None]:
+    """SOP class, SOP instance and frame of an image that a paragraph refers to.
+
+    Raises:
+        Refused: it, or its frame, is none of `images`.
+    """
     instance = images.get(reference.sop_instance_uid)
     if instance is None:
         raise Refused(f"{where} refers to an image that is none of the study's; only its own images can be evidence")
     if reference.frame is not None and not 1 <= reference.frame <= instance.frames:
         raise Refused(f"{where} refers to frame {reference.frame} of an image that has {instance.frames}")
-    return ImageContentItem(
-        codes.DCM.BestIllustrationOfFinding,
-        instance.sop_class_uid,
-        instance.sop_instance_uid,
-        # the one frame of a single-frame image has no number (PS3.3 10.3)
-        referenced_frame_numbers=reference.frame if instance.frames > 1 else None,
-        relationship_type=Relationship.INFERRED_FROM,
-    )
+    # the one frame of a single-frame image has no number (PS3.3 10.3)
+    frame = reference.frame if instance.frames > 1 else None
+    return instance.sop_class_uid, instance.sop_instance_uid, frame

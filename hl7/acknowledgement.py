@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, cast
 from uuid import uuid4
 
-from hl7.errors import Hl7Error, Malformed, Rejected, Unavailable
-from hl7.message import Message
+from hl7.errors import BadField, Hl7Error, Malformed, Rejected, Unavailable
+from hl7.message import Message, Segment
 from hl7.timestamps import moment
 
 # Original mode answers A., enhanced mode answers C. for safe storage alone (tables 0008 and 0155).
@@ -24,6 +24,18 @@ _OUTCOMES: Mapping[str, tuple[type[Hl7Error], str] | None] = {
     "AR": (Unavailable, "the receiver takes no messages at present: send the same message again later"),
     "CR": (Unavailable, "the receiver takes no messages at present: send the same message again later"),
 }
+# Table 0357: what is wrong with a field.
+_ERRORS: Mapping[str, str] = {
+    "100": "Segment sequence error",
+    "101": "Required field missing",
+    "102": "Data type error",
+    "103": "Table value not found",
+    "200": "Unsupported message type",
+    "201": "Unsupported event code",
+    "203": "Unsupported version id",
+    "205": "Duplicate key identifier",
+}
+_UNSUPPORTED = frozenset({"200", "201", "203"})  # the message may be well: it is rejected, and not in error
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +47,10 @@ class Acknowledgement:
     text: str = ""
 
 
-def acknowledge(message: Message, code: Code, text: str = "") -> bytes:
+def acknowledge(message: Message, code: Code, text: str = "", error: Malformed | None = None) -> bytes:
     """The answer to `message`, in its version, delimiters and character set, with MSH-10 exactly as it was sent.
+
+    An `error` is told in ERR as well.
 
     Raises:
         Malformed: `text` holds a character that HL7 or the sender's character set cannot carry.
@@ -59,7 +73,39 @@ def acknowledge(message: Message, code: Code, text: str = "") -> bytes:
         message.raw("MSH", 18),
     )
     answer = ("MSA", code, message.raw("MSH", 10), delimiters.escape(text))
-    return Message((header, answer), delimiters, message.charset).encode()
+    blame = (_error(message, error),) if error else ()
+    return Message((header, answer, *blame), delimiters, message.charset).encode()
+
+
+def answers(message: Message, error: Malformed | None = None) -> tuple[bytes, ...]:
+    """All that is said to the sender of a message that was taken, or refused for `error`, in the mode that it asks for.
+
+    Original mode is one answer, A. . Enhanced mode is C. where MSH-15 wants it, and then A. where MSH-16 does; of a
+    message that is refused the sender hears once.
+    """
+    letter = "A" if error is None else "R" if _code(error) in _UNSUPPORTED else "E"
+    accept, application = message.get("MSH", 15), message.get("MSH", 16)
+    wanted = {"AL", "ER" if error else "SU"}
+    modes = [mode for mode, when in (("C", accept), ("A", application)) if when in wanted]
+    if not accept and not application:
+        modes = ["A"]
+    codes = [cast("Code", mode + letter) for mode in (modes[:1] if error else modes)]
+    return tuple(acknowledge(message, code, str(error or ""), error) for code in codes)
+
+
+def _code(error: Malformed) -> str:
+    return error.code if isinstance(error, BadField) else "100"
+
+
+def _error(message: Message, error: Malformed) -> Segment:
+    """ERR, which version 2.5 made anew (chapter 2.15.5)."""
+    d, code = message.delimiters, _code(error)
+    place = d.component.join((error.segment, "1", str(error.field))) if isinstance(error, BadField) else ""
+    if message.get("MSH", 12) >= "2.5":
+        what = d.component.join((code, _ERRORS[code], "HL70357"))
+        return ("ERR", "", place, what, "E", "", "", "", d.escape(str(error)))
+    what = d.subcomponent.join((code, _ERRORS[code], "HL70357"))
+    return ("ERR", d.component.join((place or d.component * 2, what)))
 
 
 def read(raw: bytes) -> Acknowledgement:

@@ -2,6 +2,7 @@
 
 Hl7Error
 ├── Malformed     the bytes are not a message that we can read, or would not be a valid one
+│   └── BadField  and it is known which field is to blame
 ├── Rejected      AE or CE: the receiver will not take this message, ours to fix, never retried
 └── Unavailable   AR or CR, no answer, or a foreign answer: send the same message again later
 """
@@ -13,6 +14,14 @@ class Hl7Error(Exception):
 
 class Malformed(Hl7Error):
     """Not a readable, or not a valid, message."""
+
+
+class BadField(Malformed):
+    """A field that cannot be used; `code` says why (table 0357), and a receiver's answer says all of it."""
+
+    def __init__(self, segment: str, field: int, code: str, what: str) -> None:
+        super().__init__(f"{segment}-{field} {what}")
+        self.segment, self.field, self.code = segment, field, code
 
 
 class Rejected(Hl7Error):

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hl7.errors import Malformed
+from hl7.errors import BadField, Malformed
 from hl7.escaping import STANDARD, Delimiters
 
 Segment = tuple[str, ...]  # segment[0] is the name and segment[n] field n, still escaped; MSH[1] is the field separator
@@ -61,16 +61,16 @@ class Message:
         separator = first_line[3:4]
         header = first_line.split(separator) if separator else [first_line]
         if len(header) < 2 or not 4 <= len(header[1]) <= 5:
-            raise Malformed("MSH-2 does not hold four or five encoding characters: the usual ones are ^~\\&")
+            raise BadField("MSH", 2, "102", "does not hold four or five encoding characters: the usual ones are ^~\\&")
         delimiters = Delimiters(separator, *header[1])
         charset = _codec(header[17].split(delimiters.repetition) if len(header) > 17 else [], default_charset)
         try:
             text = raw.decode(charset)
         except UnicodeDecodeError as error:
-            raise Malformed(
-                f"byte {error.start} is not {charset}: MSH-18 must name the character set of the message, "
-                "or the source's default must be set to it"
-            ) from None
+            what = (
+                f"must name the character set of the message, or the source's default must: byte {error.start} is not"
+            )
+            raise BadField("MSH", 18, "102", f"{what} {charset}") from None
         # Within a message of CR lines a lone LF is content, unless a segment starts behind it.
         lines = re.split(rf"\r\n?|\n(?=[A-Z][A-Z0-9]{{2}}{re.escape(separator)})", text)
         segments = tuple(tuple(line.split(separator)) for part in lines if (line := part.rstrip("\n")))
@@ -128,6 +128,29 @@ class Message:
         return self.delimiters.unescape(content, self.charset)
 
 
+def header_of(raw: bytes) -> Message:
+    """MSH alone and up to MSH-17, as Latin-1: who sends what, whatever the character set of the message is.
+
+    Raises:
+        Malformed: no MSH, or unusable delimiters.
+    """
+    line = re.split(rb"[\r\n]", raw, maxsplit=1)[0]
+    separator = line[3:4] or b"|"
+    return Message.parse(separator.join(line.split(separator)[:17]), default_charset="latin-1")
+
+
+def codec(name: str) -> str:
+    """Python's codec for a character set as MSH-18 names it.
+
+    Raises:
+        Malformed: it is not one that is read here.
+    """
+    if name.strip().upper() not in CHARACTER_SETS:
+        known = ", ".join(CHARACTER_SETS)
+        raise BadField("MSH", 18, "103", f"names a character set that is not read here: known are {known}")
+    return CHARACTER_SETS[name.strip().upper()]
+
+
 def segment(name: str, fields: Mapping[int, Field]) -> Segment:
     """A segment between the usual delimiters from its fields by number; every text in it is escaped here.
 
@@ -162,9 +185,5 @@ def _nth(content: str, separator: str, number: int) -> str:
 
 def _codec(declared: list[str], default: str) -> str:
     """The codec for MSH-18's repetitions: the first beyond ASCII decides, for it holds ASCII as well."""
-    name = next((name for part in declared if (name := part.strip().upper()) not in _ASCII), None)
-    if name is None:
-        return default
-    if name not in CHARACTER_SETS:
-        raise Malformed(f"MSH-18 names a character set that is not read here: known are {', '.join(CHARACTER_SETS)}")
-    return CHARACTER_SETS[name]
+    name = next((part for part in declared if part.strip().upper() not in _ASCII), None)
+    return default if name is None else codec(name)

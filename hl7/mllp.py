@@ -101,27 +101,29 @@ def exchange(message: bytes, host: str, port: int, *, timeout: float, maximum_by
 
 
 class Listener:
-    """Receives messages and answers each with what `handle` returns for it.
+    """Receives messages and answers each with what `handle` returns for it: one answer, several in a row, or none.
 
         with Listener("0.0.0.0", 2575, handle) as listener: ...
 
     It runs on threads of its own. `handle` gets the messages of one connection one after the other, those of different
     connections at the same time, and must return only when its message is safely stored. If it raises, the connection
     is closed without an answer, so that the sender sends again. A connection is also closed by a message longer than
-    `maximum_bytes` and by `idle_seconds` without a byte.
+    `maximum_bytes` and by `idle_seconds` without a byte, and at once where `admits` says no to the sender's address.
     """
 
     def __init__(
         self,
         host: str,
         port: int,
-        handle: Callable[[bytes], bytes],
+        handle: Callable[[bytes], bytes | tuple[bytes, ...]],
         *,
+        admits: Callable[[str], bool] = lambda address: True,
         maximum_bytes: int = MAXIMUM_BYTES,
         idle_seconds: float = 3600,
     ) -> None:
         self.host, self.port = host, port  # port 0 is any free one: start() puts the one in use in its place
         self._handle = handle
+        self._admits = admits
         self._maximum_bytes = maximum_bytes
         self._idle_seconds = idle_seconds
         self._loop: asyncio.AbstractEventLoop
@@ -174,9 +176,13 @@ class Listener:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         decoder = Decoder(self._maximum_bytes)
         try:
+            if not await self._loop.run_in_executor(None, self._admits, writer.get_extra_info("peername")[0]):
+                return
             while data := await self._arrived(reader):
                 for message in decoder.feed(data):
-                    writer.write(frame(await self._loop.run_in_executor(None, self._handle, message)))
+                    answers = await self._loop.run_in_executor(None, self._handle, message)
+                    for answer in answers if isinstance(answers, tuple) else (answers,):
+                        writer.write(frame(answer))
                     await writer.drain()
         except Exception as error:  # noqa: BLE001  an entrance: what goes wrong costs this connection and no other
             reason = error if isinstance(error, Malformed) else type(error).__name__  # a text might hold patient data

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hl7.errors import Malformed
+from hl7.errors import BadField
 from hl7.header import Header, header_segment
 from hl7.message import Message, carets, segment
 from hl7.patient import Patient, patient_segment
@@ -24,7 +24,7 @@ class Order:
     priority: str = ""  # TQ1-9, OBR-27.6 or ORC-7.6: S (stat), A (as soon as possible), R (routine), … (table 0485)
 
 
-_ORDER_MESSAGES = {("ORM", "O01"), ("OMI", "O23")}
+ORDER_MESSAGES = frozenset({("ORM", "O01"), ("OMI", "O23")})
 
 
 def read_order(message: Message) -> Order:
@@ -33,10 +33,12 @@ def read_order(message: Message) -> Order:
     Raises:
         Malformed: another message, or one that does not hold exactly one order.
     """
-    if (message.get("MSH", 9, 1), message.get("MSH", 9, 2)) not in _ORDER_MESSAGES:
-        raise Malformed("MSH-9 is neither ORM^O01 nor OMI^O23, so this is not an imaging order")
+    if (message.get("MSH", 9, 1), message.get("MSH", 9, 2)) not in ORDER_MESSAGES:
+        raise BadField("MSH", 9, "200", "is neither ORM^O01 nor OMI^O23, so this is not an imaging order")
     if (found := len(message.all("OBR"))) != 1:
-        raise Malformed(f"{found} OBR segments, wanted is one: each order must come in a message of its own")
+        raise BadField(
+            "OBR", 1, "100", f"stands {found} times, wanted is once: each order must be a message of its own"
+        )
 
     def first(*places: tuple[str, int, int]) -> str:
         return next((text for place in places if (text := message.get(*place))), "")
@@ -58,6 +60,11 @@ def read_order(message: Message) -> Order:
         study_uid=first(("IPC", 3, 1), ("ZDS", 1, 1)),
         priority=first(("TQ1", 9, 1), ("OBR", 27, 6), ("ORC", 7, 6)),
     )
+
+
+def is_cancelled(message: Message) -> bool:
+    """Whether ORC-1 takes the order back: asked for (CA), or told of (OC, DC)."""
+    return message.get("ORC", 1) in ("CA", "OC", "DC")
 
 
 def build_order(order: Order, patient: Patient, header: Header) -> bytes:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hl7.message import Segment, Value, segment
+from hl7.errors import BadField
+from hl7.message import Message, Segment, Value, segment
 from hl7.timestamps import known_digits
 
 
@@ -33,6 +34,50 @@ def patient_segment(patient: Patient) -> Segment:
             8: patient.sex,
         },
     )
+
+
+def read_patient(message: Message, pid: Segment) -> Patient:
+    """The patient of a PID segment, as far as it tells of them.
+
+    Raises:
+        BadField: it has no identifier.
+    """
+    named = read_identifier(message, pid, 3)
+    birth_date, sex = known_digits(message.get(pid, 7)), message.get(pid, 8)
+    return Patient(
+        named.id,
+        _read_name(message, pid),
+        birth_date[:8],
+        sex if sex in ("M", "F", "O") else "",
+        named.authority,
+        named.authority_oid,
+    )
+
+
+def read_identifier(message: Message, segment: Segment, number: int) -> Patient:
+    """Whom an identifier list (PID-3, MRG-1) means: its medical record number, or else the first that it gives.
+
+    Raises:
+        BadField: it is empty.
+    """
+    repetitions = range(1, len(message.repetitions(segment, number)) + 1)
+    given = [each for each in repetitions if message.get(segment, number, 1, each)]
+    if not given:
+        raise BadField(segment[0], number, "101", "is empty, wanted is the patient's identifier")
+    chosen = next((each for each in given if message.get(segment, number, 5, each) in ("MR", "PI")), given[0])
+    authority, oid = (message.get(segment, number, 4, chosen, part) for part in (1, 2))
+    return Patient(message.get(segment, number, 1, chosen), authority=authority, authority_oid=oid)
+
+
+def _read_name(message: Message, pid: Segment) -> str:
+    """XPN as PN; see `_person_name`."""
+    groups: dict[str, str] = {}
+    for repetition in range(1, len(message.repetitions(pid, 5)) + 1):
+        family, given, middle, suffix, prefix = (message.get(pid, 5, part, repetition) for part in range(1, 6))
+        name = "^".join((family, given, middle, prefix, suffix)).rstrip("^")
+        if name:
+            groups.setdefault(message.get(pid, 5, 8, repetition) or "A", name)
+    return "=".join(groups.get(form, "") for form in "AIP").rstrip("=")
 
 
 def _person_name(name: str) -> list[Value]:

@@ -13,12 +13,13 @@ from dicom_io.errors import UnusableCertificate
 from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
 from radplug.commands import accepting, cases, setting_up, stations
 from radplug.commands.console import complain
+from radplug.commands.rules import rules
 from radplug.commands.training import train
 from radplug.domain import UnknownCase
 from radplug.records.database import WrongSchema
 from radplug.settings import SettingsError
 from radplug.supervisor import StationFailed
-from radplug.templates import BadTemplate
+from radplug.texts.reading import UnusableText
 
 app = typer.Typer(
     name="radplug",
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 for group in (stations, cases, setting_up, accepting):
     app.add_typer(group.commands)
+app.add_typer(rules, name="rules", rich_help_panel=setting_up.PANEL)
 app.add_typer(train, name="train", rich_help_panel=setting_up.PANEL)
 
 
@@ -50,7 +52,7 @@ def main() -> None:
         app()
     except (
         *(SettingsError, WrongSchema, UnknownCase, StationFailed),
-        *(UnusableCheckpoint, UnusableAdapter, UnusableCertificate, BadTemplate),
+        *(UnusableCheckpoint, UnusableAdapter, UnusableCertificate, UnusableText),
     ) as error:
         complain(str(error))
         sys.exit(2)

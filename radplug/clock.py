@@ -15,6 +15,7 @@ from radplug import pipeline
 from radplug.wiring import House
 
 TICK = 0.25  # seconds
+TIDY_AGAIN = timedelta(hours=1)
 RING_AGAIN = timedelta(seconds=60)  # for work that was rung for and that nobody has taken up since
 
 log = structlog.get_logger(__name__)
@@ -60,11 +61,20 @@ def ring_for_everything(house: House) -> None:
     house.delivering.ring_all_again(house.now())
 
 
+def tidy(house: House) -> None:
+    """Drop what is kept for a while and no longer."""
+    house.notices.forget(house.now() - timedelta(days=house.settings.hl7.keep_days))
+
+
 def run(house: House, doorbell: Doorbell, stop: threading.Event) -> None:
     """Tick until `stop` is set; at first ring for everything, since the queue may be a new one."""
     ring_for_everything(house)
     bell_works = True
+    tidy_at = house.now()
     while not stop.wait(TICK):
+        if house.now() >= tidy_at:
+            tidy(house)
+            tidy_at = house.now() + TIDY_AGAIN
         try:
             tick(house, doorbell)
         except BellBroken as broken:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import dicom_io.errors
 import hl7.errors
-from dicom_io import report_checks, sending
+from dicom_io import page_checks, report_checks, sending
 from hl7 import acknowledgement, checks, mllp
 from radplug import certificates
 from radplug.domain import Delivery, DeliveryRefused, DestinationUnavailable, DocumentKind
@@ -42,9 +42,9 @@ class Destinations:
         """
         data = self._store.path(delivery.document.file).read_bytes()
         try:
-            if delivery.document.kind is DocumentKind.SR:
-                return self._send_sr(data, delivery)
-            return self._send_oru(data, delivery)
+            if delivery.document.kind is DocumentKind.ORU:
+                return self._send_oru(data, delivery)
+            return self._send_object(data, delivery)
         except KeyError:
             raise DeliveryRefused(f"no destination is named {delivery.destination}; name one so, then resend") from None
         except (dicom_io.errors.Unavailable, dicom_io.errors.UnusableCertificate, hl7.errors.Unavailable) as error:
@@ -52,9 +52,9 @@ class Destinations:
         except (dicom_io.errors.DicomError, hl7.errors.Hl7Error) as error:
             raise DeliveryRefused(str(error)) from error
 
-    def _send_sr(self, data: bytes, delivery: Delivery) -> str:
+    def _send_object(self, data: bytes, delivery: Delivery) -> str:
         pacs, peer = self._pacs[delivery.destination]
-        _require_fit([fault.text for fault in report_checks.check(data)])
+        _require_fit(_faults(data, delivery.document.kind))
         stored = sending.send(data, peer(), calling_ae=self._ae_title, timeout=pacs.timeout_seconds)
         return f"stored, with a warning: {stored.warning}" if stored.warning else "stored"
 
@@ -65,6 +65,14 @@ class Destinations:
         acknowledged = acknowledgement.read(answer)
         acknowledgement.settle(acknowledged, delivery.document.id)
         return acknowledged.code
+
+
+def _faults(data: bytes, kind: DocumentKind) -> Sequence[str]:
+    if kind is DocumentKind.PDF:
+        return page_checks.check_pdf(data)
+    if kind is DocumentKind.CAPTURE:
+        return page_checks.check_capture(data)
+    return [fault.text for fault in report_checks.check(data)]
 
 
 def _require_fit(faults: Sequence[str]) -> None:

@@ -12,17 +12,17 @@ import redis
 
 from dicom_io.errors import DicomError
 from dicom_io.sending import Peer, echo
+from dicom_io.typefaces import Typefaces
 from model_runtime.checkpoints.model_card import ModelCard
 from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
 from model_runtime.lora.adapter_card import AdapterCard
 from radplug import certificates
-from radplug.adapter_rules import directories
 from radplug.embedded_redis import NoRedis, find_server
 from radplug.findings import Finding
 from radplug.records.database import WrongSchema
 from radplug.settings import SettingsError
-from radplug.supervisor import STATIONS
-from radplug.templates import BadTemplate
+from radplug.supervisor import stations
+from radplug.texts.reading import UnusableText
 from radplug.web.provider import Provider
 from radplug.web.provider_answers import BadAnswer, ProviderAway
 from radplug.wiring import House
@@ -43,10 +43,12 @@ def examine(house: House) -> list[Finding]:
         _checkpoint,
         _adapters,
         _templates,
+        _rules,
         _gpu,
         _worklist,
         _openid,
         _pacs,
+        _fonts,
         _reporting,
     )
     return [finding for look in looks for finding in look(house)]
@@ -147,7 +149,7 @@ def _stations(house: House) -> Iterator[Finding]:
     except WrongSchema:
         return  # said already
     found = {station.name: station for station in house.stations.all()}
-    for name in STATIONS:
+    for name in stations(hl7=house.settings.hl7.on):
         station = found.get(name)
         if station is None:
             yield Finding(f"station {name}", False, "is not at work; start `radplug up`, or its systemd unit")
@@ -206,7 +208,7 @@ def _checkpoint(house: House) -> Iterator[Finding]:
 
 def _adapters(house: House) -> Iterator[Finding]:
     """By their cards alone: whether its weights fit, an adapter shows when the draft worker loads it."""
-    if not directories(house.settings.adapter):
+    if not house.settings.model.adapters:
         return
     from model_runtime.checkpoints.checkpoint import fingerprint_of  # loads torch, as _gpu does
 
@@ -215,7 +217,7 @@ def _adapters(house: House) -> Iterator[Finding]:
     except UnusableCheckpoint:
         return  # said already
     names: set[str] = set()
-    for directory in directories(house.settings.adapter):
+    for directory in house.settings.model.adapters:
         try:
             card = AdapterCard.read(directory)
         except UnusableAdapter as error:
@@ -235,11 +237,24 @@ def _adapters(house: House) -> Iterator[Finding]:
 def _templates(house: House) -> Iterator[Finding]:
     try:
         found = house.templates if house.database.is_current() else house.template_files
-    except BadTemplate as error:
+    except UnusableText as error:
         yield from (Finding("template", False, fault) for fault in str(error).splitlines())
     else:
         text = f"{len(found)}, {sum(not one.ours for one in found)} of them the site's own"
         yield Finding("templates", True, text)
+
+
+def _rules(house: House) -> Iterator[Finding]:
+    if house.settings.drafting.rules is None:
+        return
+    try:
+        rules = house.rules
+    except UnusableText as error:
+        yield from (Finding("rule", False, fault) for fault in str(error).splitlines())
+    except (SettingsError, UnusableAdapter):
+        return  # said already
+    else:
+        yield Finding("rules", True, f"{len(rules)}, asked in the order of {house.settings.drafting.rules}")
 
 
 def _gpu(house: House) -> Iterator[Finding]:
@@ -267,6 +282,15 @@ def _pacs(house: House) -> Iterator[Finding]:
         else:
             with_tls = " with TLS" if pacs.tls else ""
             yield Finding(about, True, f"{pacs.ae_title} answers C-ECHO on {pacs.host}:{pacs.port}{with_tls}")
+
+
+def _fonts(house: House) -> Iterator[Finding]:
+    try:
+        Typefaces(house.settings.pages.fonts)
+    except DicomError as error:
+        yield Finding("fonts", False, str(error))
+    else:
+        yield Finding("fonts", True, f"{len(house.settings.pages.fonts)} besides DejaVu Sans")
 
 
 def _reporting(house: House) -> Iterator[Finding]:

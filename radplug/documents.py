@@ -1,4 +1,4 @@
-"""A draft in the format of each destination: DICOM SR for a PACS, HL7 ORU^R01 for a reporting system.
+"""A draft in the format of each destination: DICOM objects for a PACS, HL7 ORU^R01 for a reporting system.
 
 Documents are minted here, once. They are written before the draft's row, so a resend is the same document, and under
 names of their own: what a worker that has lost its case still writes is beside the other's, and never sent.
@@ -10,13 +10,12 @@ import uuid
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 from dicom_io import report as sr
-from dicom_io import structured_report
-from dicom_io.clinical_header import read_header
 from dicom_io.errors import Refused
-from dicom_io.study import Instance, Study
-from dicom_io.uids import mint_uid, uid_for
+from dicom_io.study import Instance
+from dicom_io.uids import uid_for
 from hl7 import oru
 from hl7.errors import Malformed
 from hl7.header import Application, Header
@@ -29,9 +28,9 @@ from radplug import __version__
 from radplug.domain import Case, Document, DocumentKind, Draft, KeptInstance, NotDraftable
 from radplug.records.viewing import Viewing
 from radplug.settings import DeviceSettings, PacsDestination, ReportingDestination
-from radplug.study_store import StudyStore, write_durably
+from radplug.shapes import Shapes
+from radplug.study_store import StudyStore
 
-SERIES_NUMBER = 9900  # far from what modalities count
 ELEMENTS = {sr.FINDINGS.value: sr.FINDING, sr.IMPRESSIONS.value: sr.IMPRESSION}  # what a section's text is, CID 7002
 EMPTY = "(No text was drafted for this section.)"
 
@@ -44,18 +43,19 @@ class Documents:
         store: StudyStore,
         viewing: Viewing,
         device: DeviceSettings,
+        fonts: Sequence[Path],
         *,
         pacs: Sequence[PacsDestination],
         reporting: Sequence[ReportingDestination],
     ) -> None:
         self._store = store
-        self._viewing = viewing
+        self._shapes = Shapes(store, viewing, fonts)
         self._device = device
         self._pacs = pacs
         self._reporting = reporting
 
     def compose(self, case: Case, draft: Draft, instances: Sequence[KeptInstance]) -> list[tuple[str, Document]]:
-        """(destination, document) for every destination: one SR for all PACS, an ORU of its own for each RIS.
+        """(destination, document) for every destination that the case is for: each shape once, an ORU for each RIS.
 
         Raises:
             NotDraftable: the draft's text, or the study itself, cannot stand in a document.
@@ -68,40 +68,15 @@ class Documents:
     def _compose(self, case: Case, draft: Draft, instances: Sequence[KeptInstance]) -> list[tuple[str, Document]]:
         shown = {image.sop_instance_uid for image in draft.images}
         source = next(kept for kept in instances if kept.instance.sop_instance_uid in shown)
-        outgoing: list[tuple[str, Document]] = []
-        if self._pacs:
-            document = self._sr(case, draft, instances, source)
-            outgoing += [(pacs.name, document) for pacs in self._pacs]
-        outgoing += [(r.name, self._oru(case, draft, source.instance, r)) for r in self._reporting]
-        return outgoing
-
-    def _sr(self, case: Case, draft: Draft, instances: Sequence[KeptInstance], source: KeptInstance) -> Document:
-        predecessor = self._predecessor(case, draft.version)
-        ids = sr.DocumentIds(
-            sop_instance_uid=mint_uid(),
-            series_uid=predecessor.series_uid if predecessor else mint_uid(),
-            series_number=SERIES_NUMBER,
-            instance_number=draft.version,
-        )
-        data = structured_report.build(
-            self._report(case, draft, source.instance),
-            Study.of(kept.instance for kept in instances),
-            read_header(self._store.path(source.file)),
-            ids,
-            draft.drafted_at.astimezone(),
-            predecessor,
-        )
-        file = self._write(case, draft, f"sr-{ids.sop_instance_uid}.dcm", data)
-        return Document(DocumentKind.SR, ids.sop_instance_uid, ids.series_uid, file)
-
-    def _predecessor(self, case: Case, version: int) -> sr.Predecessor | None:
-        """The SR of the latest draft before `version`."""
-        earlier = [
-            delivery.document
-            for delivery in self._viewing.deliveries(case.id)
-            if delivery.document.kind is DocumentKind.SR and delivery.version < version
+        chosen = case.routing.destinations
+        pacs = [each for each in self._pacs if chosen is None or each.name in chosen]
+        reporting = [each for each in self._reporting if chosen is None or each.name in chosen]
+        shapes = list(dict.fromkeys(shape for each in pacs for shape in each.shapes))
+        made = self._shapes.make(shapes, self._report(case, draft, source.instance), case, draft, instances, source)
+        outgoing = [
+            (each.name, document) for each in pacs for shape in dict.fromkeys(each.shapes) for document in made[shape]
         ]
-        return sr.Predecessor(earlier[-1].id, earlier[-1].series_uid) if earlier else None
+        return outgoing + [(each.name, self._oru(case, draft, source.instance, each)) for each in reporting]
 
     def _report(self, case: Case, draft: Draft, source: Instance) -> sr.DraftReport:
         shown = tuple(sr.ImageReference(image.sop_instance_uid, image.frame) for image in draft.images)
@@ -135,7 +110,7 @@ class Documents:
     def _observer(self, draft: Draft) -> sr.Device:
         model, device = draft.text.identity, self._device
         return sr.Device(
-            uid=uid_for(f"{device.manufacturer}/{device.serial_number}"),
+            uid=uid_for(device.identity),
             name=device.station_name,
             manufacturer=device.manufacturer,
             model=model.name,
@@ -155,7 +130,7 @@ class Documents:
         data = oru.build(
             self._result(case, draft, source, to, control_id), version=to.version, text_style=to.text_style
         )
-        file = self._write(case, draft, f"oru-{control_id}.hl7", data)
+        file = self._store.keep_document(case.id, draft.version, f"oru-{control_id}.hl7", data)
         return Document(DocumentKind.ORU, control_id, "", file)
 
     def _result(self, case: Case, draft: Draft, source: Instance, to: ReportingDestination, control_id: str) -> Result:
@@ -191,11 +166,6 @@ class Documents:
             study_datetime=source.study_date + source.study_time,
             status=to.status,
         )
-
-    def _write(self, case: Case, draft: Draft, name: str, data: bytes) -> str:
-        path = self._store.case_folder(case.id, draft.version) / name
-        write_durably(path, data)
-        return str(path.relative_to(self._store.root))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
-from pathlib import Path
 
 from dicom_io.study import Instance, Patient
 from hl7.orders import Order
@@ -50,6 +49,21 @@ class Priority(IntEnum):
         return {"S": cls.STAT, "A": cls.URGENT, "P": cls.URGENT, "C": cls.URGENT, "T": cls.URGENT}.get(
             order.priority[:1].upper(), cls.ROUTINE
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """What the site's rules say of a study; empty and None are "as without rules"."""
+
+    rule: str = ""  # name of the one that took it
+    not_drafted: str = ""  # the reason why it is not
+    template: str = ""  # its name
+    adapter: str = ""  # its name
+    destinations: tuple[str, ...] | None = None  # their names
+    priority: Priority | None = None
+
+
+NO_RULE = Routing()
 
 
 class StaleWork(Exception):
@@ -97,6 +111,7 @@ class Case:
     last_received_at: datetime
     closed_at: datetime | None
     attempts: int  # drafting attempts since the study was last closed
+    routing: Routing = NO_RULE  # as decided when the study was last closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +162,8 @@ class KeptInstance:
 
     instance: Instance
     file: str
+    calling_ae: str = ""  # who sent it
+    called_ae: str = ""  # and as whom we were called
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +187,7 @@ class Plan:
     body_part: str
     view: str
     images: int  # that the model can be shown, at most
-    adapter: Path | None  # the directory of the LoRA adapter that drafts it
+    adapter: str  # name of the LoRA adapter that drafts it; empty: none
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +231,9 @@ class Draft:
 
 class DocumentKind(StrEnum):
     SR = "sr"  # DICOM Basic Text SR
+    SR_3D = "sr-3d"  # DICOM Comprehensive 3D SR
+    PDF = "pdf"  # DICOM Encapsulated PDF
+    CAPTURE = "capture"  # DICOM Secondary Capture, one for each page
     ORU = "oru"  # HL7 ORU^R01
 
 
@@ -221,12 +241,12 @@ class DocumentKind(StrEnum):
 class Document:
     """What leaves the house: minted once, kept, and sent again as the same bytes.
 
-    `id` is the SOP Instance UID of an SR and the message control id (MSH-10) of an ORU.
+    `id` is the SOP Instance UID of a DICOM object and the message control id (MSH-10) of an ORU.
     """
 
     kind: DocumentKind
     id: str
-    series_uid: str  # of an SR; empty for an ORU
+    series_uid: str  # of a DICOM object; empty for an ORU
     file: str  # relative to the data directory
 
 

@@ -24,11 +24,9 @@ from model_runtime.errors import AnchorDoesNotFit, AnchorRefused, Cancelled
 from model_runtime.lora.adapters import Adapter
 from model_runtime.prompts.prompt import PromptFacts
 from model_runtime.redraft import Reach
-from radplug import adapter_rules
-from radplug.body_part import body_part
 from radplug.desk import Desk, without_struck
-from radplug.domain import Brief, Case, KeptInstance, NotDraftable, Plan
-from radplug.settings import AdapterSettings
+from radplug.domain import Brief, Case, KeptInstance, NotDraftable, Plan, Routing
+from radplug.rules import Study
 from radplug.templates import choose
 
 FRAME_SECONDS = 0.04  # between two canvases that are shown
@@ -38,7 +36,7 @@ Result = TypeVar("Result", bound=DraftText | Exception)
 class Draftsman:
     """Drafts with the checkpoint in a directory, which is loaded once, at `warm_up` or the first draft.
 
-    `adapters` are the site's rules for which adapter drafts which case; all that they name are loaded as well.
+    The adapters in the directories `adapters` are loaded as well; the site's rules say which drafts which case.
     `templates` are asked for before each draft, since people change them.
     `threads` are the CPU threads of the model (0: as many as there are cores), `batch` the cases that are drafted
     together, at most; `data` is where image files lie.
@@ -48,7 +46,7 @@ class Draftsman:
         self,
         checkpoint: Path,
         templates: Callable[[], Sequence[Template]],
-        adapters: Sequence[AdapterSettings],
+        adapters: Sequence[Path],
         data: Path,
         *,
         device: Literal["auto", "cpu", "cuda"],
@@ -59,7 +57,7 @@ class Draftsman:
     ) -> None:
         self._checkpoint = checkpoint
         self._templates = templates
-        self._rules = adapters
+        self._adapter_directories = adapters
         self._data = data
         self._device = device
         self._threads = threads
@@ -77,39 +75,52 @@ class Draftsman:
         return Drafter.load(self._checkpoint, self._device, batch=self._batch)
 
     @cached_property
-    def _adapters(self) -> dict[Path, Adapter]:
-        return {directory: self._drafter.attach(directory) for directory in adapter_rules.directories(self._rules)}
+    def _adapters(self) -> dict[str, Adapter]:
+        attached = [self._drafter.attach(directory) for directory in self._adapter_directories]
+        return {adapter.name: adapter for adapter in attached}
 
     def warm_up(self) -> str:
         """Load the model and its adapters, and draft once; what is now ready, in words.
 
         Raises UnusableCheckpoint and UnusableAdapter.
         """
-        adapters = [adapter.name for adapter in self._adapters.values()]
+        adapters = list(self._adapters)
         self._drafter.warm_up()
         identity = self._drafter.identity(self._seed)
         ready = f"{identity.name} {identity.version} on {identity.device}"
         return f"{ready}, adapters {', '.join(adapters)}" if adapters else ready
 
     def plan(self, case: Case, instances: Sequence[KeptInstance], order: Order | None) -> Plan:
-        """What the study is drafted as. Raises NotDraftable where the model was not made for it."""
+        """What the study is drafted as, by its routing. Raises NotDraftable where the model was not made for it."""
         images = [kept.instance for kept in instances if kept.instance.is_image]
         if not images:
             raise NotDraftable("the study holds no image")
-        told = (case.study_description, *(f"{i.series_description} {i.procedure_code[2]}" for i in images))
-        part = body_part(case.body_part, told, self._assume_body_part)
-        not_covered = self._card.covers(case.modality, part)
+        study = Study.of(instances, order, self._assume_body_part)
+        not_covered = self._card.covers(study.modality, study.body_part)
         if not_covered:
             raise NotDraftable(not_covered)
-        codes = (*([order.procedure_code] if order else []), *(i.procedure_code for i in images))
-        procedures = [(value, scheme) for value, scheme, _ in codes]
-        template = choose(self._templates(), procedures, case.modality, part)
-        if template is None:
+        template, view = self._template(study, case.routing), images[0].view_position
+        most, adapter = self._card.most_images, case.routing.adapter
+        if adapter and adapter not in self._adapters:
             raise NotDraftable(
-                f"no report template is for {case.modality} of {part or 'an unnamed body part'}; add one"
+                f"the rule {case.routing.rule} names the adapter {adapter}, which is not in use any more"
             )
-        adapter = adapter_rules.choose(self._rules, procedures, case.modality, part)
-        return Plan(template, case.modality, part, images[0].view_position, self._card.most_images, adapter)
+        return Plan(template, study.modality, study.body_part, view, most, adapter)
+
+    def _template(self, study: Study, routing: Routing) -> Template:
+        templates = self._templates()
+        if routing.template:
+            named = next((each for each in templates if each.name == routing.template), None)
+            if named is None:
+                raise NotDraftable(
+                    f"the rule {routing.rule} names the template {routing.template}, which is not in use any more"
+                )
+            return named
+        chosen = choose(templates, study.procedures, study.modality, study.body_part)
+        if chosen is None:
+            part = study.body_part or "an unnamed body part"
+            raise NotDraftable(f"no report template is for {study.modality} of {part}; add one")
+        return chosen
 
     def draft(self, briefs: Sequence[Brief]) -> list[DraftText | Exception]:
         """The texts around what was dictated, in one batch; what goes wrong with one stands in its place.

@@ -26,6 +26,7 @@ from radplug.domain import (
     Patience,
     Plan,
     Received,
+    Routing,
     StoredFile,
 )
 
@@ -56,13 +57,19 @@ class Store(Protocol):
 class Receiving(Protocol):
     def knows(self, instance: Instance, sha256: str) -> bool: ...
     def add(
-        self, instance: Instance, stored: StoredFile, calling_ae: str, at: datetime, patience: Patience
+        self,
+        instance: Instance,
+        stored: StoredFile,
+        calling_ae: str,
+        at: datetime,
+        patience: Patience,
+        called_ae: str = "",
     ) -> Received: ...
 
 
 class Drafting(Protocol):
     def wait_for_more(self, case_id: str) -> bool: ...
-    def close(self, case_id: str, now: datetime) -> None: ...
+    def close(self, case_id: str, now: datetime, routing: Routing) -> None: ...
     def waiting(self, now: datetime, most: int) -> list[str]: ...
     def lease(self, case_id: str, owner: str, now: datetime, until: datetime) -> Lease | None: ...
     def instances(self, case_id: str) -> list[KeptInstance]: ...
@@ -103,9 +110,14 @@ class Audit(Protocol):
     def note(self, event: str, case_id: str = "", **detail: str | int | float | bool) -> None: ...
 
 
+class Router(Protocol):
+    def route(self, instances: Sequence[KeptInstance], order: Order | None, at: datetime) -> Routing:
+        """What the site's rules say of a study."""
+
+
 class Draftsman(Protocol):
     def plan(self, case: Case, instances: Sequence[KeptInstance], order: Order | None) -> Plan:
-        """Raises NotDraftable where the model was not made for such a study."""
+        """As the case's routing says. Raises NotDraftable where the model was not made for such a study."""
 
     def draft(self, briefs: Sequence[Brief]) -> list[DraftText | Exception]:
         """Texts of several cases in one batch. What goes wrong with one stands in its place.
@@ -128,7 +140,7 @@ class KeyImages(Protocol):
 
 class Documents(Protocol):
     def compose(self, case: Case, draft: Draft, instances: Sequence[KeptInstance]) -> list[tuple[str, Document]]:
-        """The draft in each destination's format, minted and written: (destination, document)."""
+        """The draft for each destination of the case, in its format, minted and written: (destination, document)."""
 
 
 class Destinations(Protocol):
@@ -162,6 +174,8 @@ class House(Protocol):
     def viewing(self) -> Viewing: ...
     @property
     def audit(self) -> Audit: ...
+    @property
+    def router(self) -> Router: ...
     @property
     def key_images(self) -> KeyImages: ...
     @property

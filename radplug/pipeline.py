@@ -42,7 +42,9 @@ from radplug.domain import (
 from radplug.parts import Held, House, Policy
 
 
-def receive(house: House, instance: Instance, header: bytes, data_set: bytes, calling_ae: str) -> Received:
+def receive(
+    house: House, instance: Instance, header: bytes, data_set: bytes, calling_ae: str, called_ae: str = ""
+) -> Received:
     """Keep an instance: once this returns, its bytes and its row are safe, and the sender may be told so.
 
     Raises:
@@ -55,7 +57,7 @@ def receive(house: House, instance: Instance, header: bytes, data_set: bytes, ca
     stored = house.store.keep(header, data_set, sha256, now)
     received = Received.DUPLICATE
     try:
-        received = house.receiving.add(instance, stored, calling_ae, now, house.policy.patience)
+        received = house.receiving.add(instance, stored, calling_ae, now, house.policy.patience, called_ae)
     finally:
         if received is Received.DUPLICATE:  # a second sender was faster, or the row could not be written
             house.store.discard(stored)
@@ -63,17 +65,25 @@ def receive(house: House, instance: Instance, header: bytes, data_set: bytes, ca
 
 
 def close(house: House, case_id: str) -> None:
-    """The study has been quiet for long enough: it is complete, unless series that the site expects are missing."""
-    images = [kept.instance for kept in house.drafting.instances(case_id) if kept.instance.is_image]
+    """The study has been quiet for long enough: it is complete, unless series that the site expects are missing.
+
+    This is when the site's rules are asked: what they say holds until late images close the study once more.
+    """
+    instances, now = house.drafting.instances(case_id), house.now()
+    images = [kept.instance for kept in instances if kept.instance.is_image]
     series = {image.series_uid for image in images}
     wanted = max((house.policy.expected_series.get(image.modality, 0) for image in images), default=0)
     if len(series) < wanted and house.drafting.wait_for_more(case_id):
         return
+    routing = house.router.route(instances, house.drafting.order(house.viewing.case(case_id)), now)
     try:
-        house.drafting.close(case_id, house.now())
+        house.drafting.close(case_id, now, routing)
     except StaleWork:
         return  # an image came just now
-    house.audit.note("study closed", case_id, images=len(images), series=len(series), series_expected=wanted)
+    about = {"images": len(images), "series": len(series), "series_expected": wanted}
+    house.audit.note("study closed", case_id, **about, rule=routing.rule or "none")
+    if routing.not_drafted:
+        house.audit.note("not drafted", case_id, reason=routing.not_drafted)
 
 
 def draft(house: House, case_id: str, owner: str) -> None:

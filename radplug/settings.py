@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import tomllib
 from datetime import timedelta
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FilePath,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from hl7.errors import Malformed
+from hl7.message import codec
 from radplug.people import Role, SessionLife
 
 AeTitle = Annotated[
@@ -18,7 +30,6 @@ AeTitle = Annotated[
 ]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
-CodeString = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, min_length=1)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9_.-]+$")]
 
 
@@ -44,6 +55,9 @@ class ListenerSettings(Section):
     """Where the PACS and the modalities send to."""
 
     ae_title: AeTitle = Field("RADPLUG", description="our AE title, as the PACS must call it")
+    further_ae_titles: tuple[AeTitle, ...] = Field(
+        (), description="further AE titles that we answer to; rules may ask as which one we were called"
+    )
     host: str = Field("0.0.0.0", description="address to listen on")
     port: Port = Field(11112, description="port to listen on; 0 takes a free one")
     plain: bool = Field(True, description="listen on that port; false: on that of [listener.tls] alone")
@@ -60,6 +74,10 @@ class ListenerSettings(Section):
         if not self.plain and not self.tls:
             raise ValueError("plain is false and there is no [listener.tls], so nobody could send; set either")
         return self
+
+    @property
+    def ae_titles(self) -> frozenset[str]:
+        return frozenset((self.ae_title, *self.further_ae_titles))
 
     @property
     def callers(self) -> frozenset[str] | None:
@@ -106,6 +124,7 @@ class ModelSettings(Section):
     checkpoint: Path | None = Field(
         None, description="directory of the checkpoint; empty: the demo model that comes along"
     )
+    adapters: tuple[Path, ...] = Field((), description="directories of LoRA adapters; rules say what each is for")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where it runs")
     threads: int = Field(
         1, ge=0, description="CPU threads for the model; 0: as many as there are cores, if all are idle"
@@ -113,22 +132,6 @@ class ModelSettings(Section):
     seed: int = Field(0, ge=0, description="seed of the denoising; the same inputs and seed give the same draft")
     floor: float = Field(
         0.8, ge=0, le=1, description="a draft with a sentence of less confidence is marked as doubtful; 0: none is"
-    )
-
-
-class ProcedureCode(Section):
-    value: str = Field(min_length=1, description="Code Value (0008,0100), or OBR-4.1 of the order")
-    scheme: str = Field(min_length=1, description="Coding Scheme Designator (0008,0102), or OBR-4.3")
-
-
-class AdapterSettings(Section):
-    """A LoRA adapter and its cases; `[[adapter]]`, none or several: the first that a case fits drafts it, or none."""
-
-    directory: Path | None = Field(None, description="directory of the adapter; left out: these cases go without one")
-    modalities: tuple[CodeString, ...] = Field((), description="modalities that it is for; empty: any")
-    body_parts: tuple[CodeString, ...] = Field((), description="body parts that it is for; empty: any")
-    procedures: tuple[ProcedureCode, ...] = Field(
-        (), description='procedure codes that it is for, [{ value = "CTCH", scheme = "99LOCAL" }]; empty: any'
     )
 
 
@@ -142,6 +145,9 @@ class DraftingSettings(Section):
     lease_seconds: Seconds = Field(5.0, description="a worker that is not heard of for so long is replaced in its case")
     attempts: int = Field(5, ge=1, description="a case whose drafting failed so often is set aside as failed")
     templates: Path | None = Field(None, description="directory of the site's own report templates (*.toml)")
+    rules: Path | None = Field(
+        None, description="file of the site's routing rules; empty: all studies are drafted alike"
+    )
 
 
 class DeliverySettings(Section):
@@ -177,10 +183,19 @@ class PacsTlsSettings(Section):
         return self
 
 
+Shape = Literal["basic-text-sr", "comprehensive-3d-sr", "pdf", "secondary-capture"]
+
+
 class PacsDestination(Destination):
-    """A PACS that takes the draft as DICOM SR; `[[pacs]]`, none or several."""
+    """A PACS that takes the draft as DICOM objects; `[[pacs]]`, none or several."""
 
     ae_title: AeTitle = Field(description="its AE title")
+    shapes: tuple[Shape, ...] = Field(
+        ("basic-text-sr",),
+        min_length=1,
+        description="what it is sent, each in a series of its own: basic-text-sr, comprehensive-3d-sr, pdf, "
+        "secondary-capture",
+    )
     tls: PacsTlsSettings | None = Field(None, description="TLS with it")
 
 
@@ -201,12 +216,69 @@ class ReportingDestination(Destination):
     processing_id: Literal["P", "T"] = Field("P", description="MSH-11: production or training")
 
 
+class PagesSettings(Section):
+    """How pages are drawn, for a PACS that takes pdf or secondary-capture."""
+
+    fonts: tuple[FilePath, ...] = Field(
+        (), description="TrueType files for what DejaVu Sans, which comes along, cannot draw, such as Chinese"
+    )
+
+
 class DeviceSettings(Section):
     """How drafts name the device that wrote them."""
 
     manufacturer: str = Field("radplug", description="Manufacturer")
     station_name: Annotated[str, StringConstraints(max_length=16)] = Field("RADPLUG", description="Station Name")
     serial_number: str = Field("SITE-1", description="Device Serial Number")
+
+    @property
+    def identity(self) -> str:
+        """What the device's UID is made from."""
+        return f"{self.manufacturer}/{self.serial_number}"
+
+
+def _hl7_character_set(name: str) -> str:
+    try:
+        codec(name)
+    except Malformed as error:
+        raise ValueError(str(error).replace("MSH-18 names", "this is")) from None
+    return name
+
+
+Network = Annotated[str, AfterValidator(lambda text: str(ip_network(text)))]
+Hl7CharacterSet = Annotated[str, AfterValidator(_hl7_character_set)]
+
+
+class Hl7Settings(Section):
+    """Where other systems send orders, changes of patients and dictated text as HL7 v2 over MLLP; off without port."""
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: Port | None = Field(None, description="port to listen on; left out: no HL7 is taken")
+    addresses: tuple[Network, ...] = Field(
+        ("127.0.0.0/8", "::1/128"), description="addresses or networks that may send; all others are refused"
+    )
+    character_sets: dict[str, Hl7CharacterSet] = Field(
+        {}, description='of messages without MSH-18, by MSH-3 or by MSH-3|MSH-4: { "OLD_RIS" = "8859/1" }; else UTF-8'
+    )
+    sections: dict[str, str] = Field(
+        {}, description='sections of dictated text by OBX-3.1, OBX-3.2 or heading, { "GDT" = "FINDINGS" }'
+    )
+    keep_days: int = Field(7, ge=7, description="for so long a message that is sent again has no second effect")
+
+    @property
+    def on(self) -> bool:
+        return self.port is not None
+
+    def admits(self, address: str) -> bool:
+        """Whether whoever has this address may send."""
+        sender = ip_address(address)
+        known = getattr(sender, "ipv4_mapped", None) or sender
+        return any(known in ip_network(network) for network in self.addresses)
+
+    def character_set(self, application: str, facility: str) -> str:
+        """Python's codec for messages of that sender that name none."""
+        named = self.character_sets.get(f"{application}|{facility}") or self.character_sets.get(application)
+        return codec(named or "UNICODE UTF-8")
 
 
 def _secure(url: str) -> str:
@@ -297,6 +369,7 @@ class Settings(BaseSettings):
     )
 
     listener: ListenerSettings = ListenerSettings()
+    hl7: Hl7Settings = Hl7Settings()
     store: StoreSettings = StoreSettings()
     database: DatabaseSettings = DatabaseSettings()
     broker: BrokerSettings = BrokerSettings()
@@ -305,9 +378,9 @@ class Settings(BaseSettings):
     drafting: DraftingSettings = DraftingSettings()
     delivery: DeliverySettings = DeliverySettings()
     device: DeviceSettings = DeviceSettings()
+    pages: PagesSettings = PagesSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
-    adapter: tuple[AdapterSettings, ...] = ()
     pacs: tuple[PacsDestination, ...] = ()
     reporting: tuple[ReportingDestination, ...] = ()
 
@@ -358,7 +431,6 @@ SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     *((name, info.annotation) for name, info in Settings.model_fields.items() if isinstance(info.annotation, type)),
     ("listener.tls", ListenerTlsSettings),
     ("web.openid", OpenIdSettings),
-    ("adapter", AdapterSettings),
     ("pacs", PacsDestination),
     ("pacs.tls", PacsTlsSettings),
     ("reporting", ReportingDestination),
@@ -375,7 +447,7 @@ def reference() -> str:
     samples |= {"client_id": "radplug", "client_secret_file": "/etc/radplug/openid-secret"}
     samples |= {"roles": {"radiology-doctors": Role.RADIOLOGIST, "radiology-it": Role.IT}}
     samples |= {file: f"/etc/radplug/{file}.pem" for file in ("certificate", "key", "ca")}
-    headers = {"web.openid": "# [{}]", "adapter": "# [[{}]]", "pacs": "# [[{}]]", "reporting": "# [[{}]]"}
+    headers = {"web.openid": "# [{}]", "pacs": "# [[{}]]", "reporting": "# [[{}]]"}
     headers |= {"listener.tls": "# [{}]", "pacs.tls": "# [{}]"}
     lines = ["# radplug's settings: every one, at its default. Made by `radplug settings`."]
     for name, section in SECTIONS:

@@ -18,6 +18,7 @@ from radplug.domain import Case, CaseState, Delivery, DeliveryState, Draft
 from radplug.findings import Finding
 from radplug.records.tokens import Token
 from radplug.records.viewing import CaseView
+from radplug.rules import Answer, Rule, Study
 from radplug.templates import InUse, purpose
 
 STATE_STYLE = {
@@ -67,6 +68,8 @@ def case(console: Console, view: CaseView, as_json: bool) -> None:
         print_json(console, told)
         return
     cases(console, [view.case], as_json=False)
+    if view.case.routing.rule:
+        console.print(Text(f"taken by the rule {view.case.routing.rule}"))
     for drafted in view.drafts:
         console.print(draft(drafted.text, f"draft {drafted.version}, template {drafted.template}"))
         for remark in _remarks(drafted):
@@ -119,6 +122,32 @@ def templates(console: Console, found: Sequence[InUse], as_json: bool) -> None:
         tokens = "\n".join(str(s.tokens) for s in t.sections)
         table.add_row(t.name, "\n".join(purpose(t)), sections, tokens, one.where)
     console.print(table, "(in brackets: may stay empty)", sep="\n")
+
+
+def rules(console: Console, found: Sequence[Rule], as_json: bool) -> None:
+    if as_json:
+        print_json(console, [rule.model_dump(mode="json", exclude_none=True) for rule in found])
+        return
+    table = Table("rule", "studies", "are")
+    for rule in found:
+        table.add_row(Text(rule.name), Text(rule.when.in_words()), Text(rule.in_words()))
+    console.print(table if found else "there are no rules; drafting.rules names their file")
+
+
+def tried(console: Console, found: Sequence[tuple[Study, Sequence[Answer]]], as_json: bool) -> None:
+    """Studies with what the rules say to each."""
+    if as_json:
+        answers = [[{"rule": a.rule.name, "takes": a.takes, "misfits": a.misfits} for a in told] for _, told in found]
+        print_json(console, answers)
+        return
+    for study, told in found:
+        console.print(Text(f"{study.modality or 'no image'} of {study.body_part or 'an unnamed body part'}", "bold"))
+        for answer in told:
+            says = answer.rule.in_words() if answer.takes else "; ".join(answer.misfits)
+            mark = Text("✓ ", "green") if answer.takes else Text("✗ ", "yellow")
+            console.print(mark.append(f"{answer.rule.name}: ", "bold").append(says, "not bold not green not yellow"))
+        if not any(answer.takes for answer in told):
+            console.print("no rule takes it: it is drafted as without rules")
 
 
 def dead_letters(console: Console, dead: Sequence[Delivery]) -> None:

@@ -8,14 +8,18 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import structlog
 
 from dicom_io.errors import UnusableCertificate
 from dicom_io.listener import Arrival, Listener, SecurePort
+from hl7 import mllp
+from hl7.errors import Unavailable
 from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
 from radplug import certificates, clock, pipeline, worker
 from radplug.clock import Doorbell
+from radplug.hl7_in import inbox
 from radplug.supervisor import StationFailed, end_with_parent
 from radplug.wiring import House
 
@@ -30,7 +34,9 @@ def listen(house: House) -> None:
         log.info("removed instances that a crash left half written; none was acknowledged", files=swept)
 
     def keep(arrival: Arrival) -> None:
-        received = pipeline.receive(house, arrival.instance, arrival.header, arrival.dataset, arrival.calling_ae)
+        received = pipeline.receive(
+            house, arrival.instance, arrival.header, arrival.dataset, arrival.calling_ae, arrival.called_ae
+        )
         log.info("received", instance=arrival.instance.sop_instance_uid, as_=received, calling_ae=arrival.calling_ae)
 
     def distrusted(address: str, reason: str) -> None:
@@ -44,6 +50,7 @@ def listen(house: House) -> None:
             keep,
             secure=SecurePort(s.tls.port, certificates.accepting(s.tls), distrusted) if s.tls else None,
             calling_ae_titles=s.callers,
+            further_ae_titles=frozenset(s.further_ae_titles),
             maximum_pdu=s.maximum_pdu,
             maximum_associations=s.maximum_associations,
         )
@@ -67,8 +74,34 @@ def _where(host: str, port: int | None, secure_port: int | None) -> str:
     return " and ".join((*plain, *secure))
 
 
+def take_hl7(house: House) -> None:
+    """The HL7 station: messages from other systems, until told to stop."""
+    s = house.settings.hl7
+    if s.port is None:
+        raise StationFailed("hl7.port is not set, so no HL7 is taken; name the port to listen on")
+
+    def admits(address: str) -> bool:
+        if not s.admits(address):
+            house.audit.note("HL7 sender refused", address=address)
+            log.warning("sender refused: hl7.addresses does not name it", address=address)
+            return False
+        return True
+
+    with at_work(house, "hl7") as stop:
+        listener = mllp.Listener(s.host, s.port, partial(inbox.take, house), admits=admits)
+        try:
+            listener.start()
+        except Unavailable as error:
+            raise StationFailed(f"{error}; is it taken?") from error
+        house.stations.ready("hl7", house.now(), f"{s.host}:{listener.port}")
+        log.info("ready", host=s.host, port=listener.port)
+        stop.wait()
+        listener.stop()
+
+
 def run_clock(house: House, doorbell: Doorbell) -> None:
     """The clock: until told to stop."""
+    house.rules  # noqa: B018  a file that cannot be used is said now, not when a study closes
     with at_work(house, "clock") as stop:
         house.stations.ready("clock", house.now())
         clock.run(house, doorbell, stop)

@@ -63,6 +63,12 @@ class StudyStore:
         make_private(folder)
         return folder
 
+    def keep_document(self, case_id: str, version: int, name: str, data: bytes) -> str:
+        """Write what is to leave the house; its file, relative to the root. Raises NoSpace where the disk is full."""
+        path = self.case_folder(case_id, version) / name
+        write_durably(path, data)
+        return str(path.relative_to(self.root))
+
     def sweep(self) -> int:
         """Remove what a crash left half written: it was never acknowledged. How many files."""
         left_over = list((self.root / "studies").rglob(f"*{PARTIAL}"))
@@ -89,7 +95,7 @@ def write_durably(path: Path, *parts: bytes) -> None:
         _sync_folder(folder.parent)
     partial = path.with_name(path.name + PARTIAL)
     try:
-        with partial.open("wb", buffering=0) as file:
+        with open(partial, "wb", buffering=0, opener=_for_us_alone) as file:
             for part in parts:
                 view = memoryview(part)
                 while view:
@@ -100,6 +106,10 @@ def write_durably(path: Path, *parts: bytes) -> None:
         partial.unlink(missing_ok=True)
         raise NoSpace(f"writing to the study store failed: {error.strerror}") from error
     _sync_folder(folder)
+
+
+def _for_us_alone(path: str, flags: int) -> int:
+    return os.open(path, flags, mode=0o600)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -21,12 +21,18 @@ STATIONS: Mapping[str, Sequence[str]] = {
     "delivery": ("work", "delivery"),
     "web": ("web",),
 }
+HL7: Mapping[str, Sequence[str]] = {"hl7": ("hl7",)}  # where settings name a port for it
 LOOK_EVERY = 0.2  # seconds
 QUICK_DEATH = 10.0  # seconds: a station that dies sooner after its start is not restarted at once
 LONGEST_PAUSE = 30.0
 STOP_SECONDS = 30.0
 
 log = structlog.get_logger(__name__)
+
+
+def stations(*, hl7: bool) -> Mapping[str, Sequence[str]]:
+    """Those of a site that takes HL7, or does not, each with the command that runs it."""
+    return {**STATIONS, **HL7} if hl7 else STATIONS
 
 
 class StationFailed(Exception):
@@ -43,15 +49,16 @@ class _Child:
 
 
 class Supervisor:
-    """Keeps one process for each of STATIONS, which reads the settings in `config` and the environment in `extra`."""
+    """Keeps one process for each of `stations`, which reads the settings in `config` and the environment in `extra`."""
 
-    def __init__(self, config: Path | None, extra: Mapping[str, str]) -> None:
+    def __init__(self, config: Path | None, extra: Mapping[str, str], stations: Mapping[str, Sequence[str]]) -> None:
         self._config = config
+        self._stations = stations
         self._environment = {**os.environ, **extra}
         self._children: list[_Child] = []
 
     def start(self) -> None:
-        self._children = [_Child(name, self._spawn(name)) for name in STATIONS]
+        self._children = [_Child(name, self._spawn(name)) for name in self._stations]
 
     def look(self) -> None:
         """Start again whatever has died: at once, or after a growing pause where it dies at every start."""
@@ -83,7 +90,7 @@ class Supervisor:
 
     def _spawn(self, name: str) -> subprocess.Popen[bytes]:
         config = ["--config", str(self._config)] if self._config else []
-        command = [sys.executable, "-m", "radplug.cli", *config, *STATIONS[name]]
+        command = [sys.executable, "-m", "radplug.cli", *config, *self._stations[name]]
         # a session of its own: Ctrl-C reaches the supervisor alone, which stops the stations in good order
         return subprocess.Popen(command, env=self._environment, start_new_session=True, preexec_fn=end_with_parent)
 

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from model_runtime.lora.adapter_card import AdapterCard
 from radplug.audit import AuditTrail
 from radplug.domain import Lease, Patience
 from radplug.lease_keeper import LeaseKeeper
@@ -20,6 +21,7 @@ from radplug.records.delivering import Delivering
 from radplug.records.desks import Desks
 from radplug.records.drafting import Drafting
 from radplug.records.fates import Fates
+from radplug.records.notices import Notices
 from radplug.records.people import People
 from radplug.records.readers import Readers
 from radplug.records.receiving import Receiving
@@ -28,6 +30,8 @@ from radplug.records.templates import SavedTemplates
 from radplug.records.tokens import Tokens
 from radplug.records.viewing import Viewing
 from radplug.records.worklist import Worklist
+from radplug.rules import Router, Rule, Site
+from radplug.rules import read as read_rules
 from radplug.settings import Settings
 from radplug.study_store import StudyStore, make_private
 from radplug.templates import InUse, TemplateFile, in_use, read_all
@@ -86,6 +90,10 @@ class House:
     @cached_property
     def receiving(self) -> Receiving:
         return Receiving(self.database)
+
+    @cached_property
+    def notices(self) -> Notices:
+        return Notices(self.database)
 
     @cached_property
     def drafting(self) -> Drafting:
@@ -154,6 +162,30 @@ class House:
         """Those in use now: what is saved in the page counts at once, for every station."""
         return in_use(self.template_files, self.saved_templates.newest())
 
+    @cached_property
+    def rules(self) -> tuple[Rule, ...]:
+        """Raises UnusableText, and UnusableAdapter where an adapter's name cannot be told."""
+        file = self.settings.drafting.rules
+        return read_rules(file, self.known_to_rules) if file else ()
+
+    @property
+    def known_to_rules(self) -> Site:
+        """What rules may name."""
+        s = self.settings
+        return Site(
+            templates={
+                one.template.name for one in (self.templates if self.database.is_current() else self.template_files)
+            },
+            adapters={AdapterCard.read(directory).name for directory in s.model.adapters},
+            destinations={d.name for d in (*s.pacs, *s.reporting)},
+            callers=s.listener.callers,
+            called=s.listener.ae_titles,
+        )
+
+    @cached_property
+    def router(self) -> Router:
+        return Router(self.rules, self.settings.drafting.assume_body_part)
+
     def holding(self, leases: Sequence[Lease]) -> LeaseKeeper:
         return LeaseKeeper(self.drafting, leases, self.policy.lease, PAUSE_AFTER_FAILURE, self.now)
 
@@ -170,7 +202,7 @@ class House:
         return Draftsman(
             self.checkpoint,
             lambda: [one.template for one in self.templates],
-            self.settings.adapter,
+            self.settings.model.adapters,
             self.store.root,
             device=self.settings.model.device,
             threads=self.settings.model.threads,
@@ -184,7 +216,7 @@ class House:
         from radplug.documents import Documents
 
         s = self.settings
-        return Documents(self.store, self.viewing, s.device, pacs=s.pacs, reporting=s.reporting)
+        return Documents(self.store, self.viewing, s.device, s.pages.fonts, pacs=s.pacs, reporting=s.reporting)
 
     @cached_property
     def destinations(self) -> Destinations:

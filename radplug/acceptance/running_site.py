@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from radplug import settings
-from radplug.supervisor import STATIONS
+from radplug.supervisor import stations
 from radplug.wiring import House
 
 START_SECONDS = 120.0
@@ -66,7 +66,7 @@ class RunningSite:
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS
-        while (ready := self._ready()) < len(STATIONS):
+        while (ready := self._ready()) < len(stations(hl7=self.settings.hl7.on)):
             if self._up.poll() is not None or time.monotonic() > deadline:
                 raise SiteFailed(f"the stations did not start; {self._log} tells why")
             self._progress(ready)

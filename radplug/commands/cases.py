@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from radplug import show
-from radplug.commands.console import Json, Stop, house_of, out
+from radplug.commands.console import Json, Stop, house_of, order_from, out
 from radplug.domain import Dictation
 
 PANEL = "Cases"
@@ -73,14 +73,10 @@ def dictate(
 
 @commands.command(rich_help_panel=PANEL)
 def order(context: typer.Context, message: Annotated[Path, typer.Argument(help="An HL7 ORM^O01 or OMI^O23.")]) -> None:
-    """Take an imaging order from a file."""
-    from hl7.errors import Hl7Error
-    from hl7.message import Message
-    from hl7.orders import read_order
+    """Take an imaging order, or its cancellation, from a file."""
+    from radplug.hl7_in.inbox import EVENTS
 
     house = house_of(context, "cli")
-    try:
-        house.receiving.add_order(read_order(Message.parse(message.read_bytes())), house.now())
-    except (Hl7Error, OSError) as error:
-        raise Stop(f"{message}: {error}") from error
-    house.audit.note("order taken")
+    notice = order_from(message)
+    house.notices.act(notice, house.now())
+    house.audit.note(EVENTS[type(notice)])

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from hl7.errors import Hl7Error
+from hl7.message import Message
 from radplug import logs, settings
+from radplug.hl7_in.reading import order_in
+from radplug.notices import Cancelled, Ordered
 from radplug.wiring import House
 
 out, err = Console(), Console(stderr=True)
@@ -25,6 +30,14 @@ class Stop(typer.Exit):
 
 def complain(text: str) -> None:
     err.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+def order_from(file: Path) -> Ordered | Cancelled:
+    """The imaging order that an HL7 file brings or takes back. Raises Stop."""
+    try:
+        return order_in(Message.parse(file.read_bytes()))
+    except (Hl7Error, OSError) as error:
+        raise Stop(f"{file}: {error}") from error
 
 
 def house_of(context: typer.Context, actor: str, *, check_schema: bool = True) -> House:

@@ -12,7 +12,6 @@ import typer
 from model_runtime.checkpoints.model_card import ModelCard
 from model_runtime.lora.adapter_card import AdapterCard
 from radplug import certificates
-from radplug.adapter_rules import directories
 from radplug.commands.console import Stop, house_of
 from radplug.wiring import House
 
@@ -25,7 +24,7 @@ def up(context: typer.Context) -> None:
     """Run all stations in the foreground until Ctrl-C; without broker.url, with a private Redis of their own."""
     from radplug.clock import ring_for_everything
     from radplug.embedded_redis import EmbeddedRedis
-    from radplug.supervisor import Supervisor
+    from radplug.supervisor import Supervisor, stations
 
     house = house_of(context, "up", check_schema=False)
     # what no restart of a station would mend is said before any is started
@@ -33,16 +32,18 @@ def up(context: typer.Context) -> None:
     if tls := house.settings.listener.tls:
         certificates.accepting(tls)()
     ModelCard.read(house.checkpoint)
-    for directory in directories(house.settings.adapter):
+    for directory in house.settings.model.adapters:
         AdapterCard.read(directory)
     house.template_files  # noqa: B018
     house.database.migrate()
+    house.rules  # noqa: B018
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with ExitStack() as stack:
         redis = None if house.settings.broker.url else stack.enter_context(EmbeddedRedis())
-        supervisor = Supervisor(context.obj, {"RADPLUG_BROKER__URL": redis.url} if redis else {})
+        extra = {"RADPLUG_BROKER__URL": redis.url} if redis else {}
+        supervisor = Supervisor(context.obj, extra, stations(hl7=house.settings.hl7.on))
         stack.callback(supervisor.stop)
         supervisor.start()
         while not stop.wait(0.2):
@@ -58,6 +59,14 @@ def listen(context: typer.Context) -> None:
     from radplug import stations
 
     stations.listen(house_of(context, "listener"))
+
+
+@commands.command(rich_help_panel=PANEL)
+def hl7(context: typer.Context) -> None:
+    """Take HL7 messages: orders, changes of patients, dictated text."""
+    from radplug import stations
+
+    stations.take_hl7(house_of(context, "hl7"))
 
 
 @commands.command(rich_help_panel=PANEL)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from hl7.orders import Order
 from radplug.domain import (
+    NO_RULE,
     Case,
     CaseState,
     DeliveryState,
@@ -19,12 +21,13 @@ from radplug.domain import (
     Due,
     KeptInstance,
     Lease,
+    Routing,
 )
 from radplug.records.database import Database
 from radplug.records.moves import move
 from radplug.records.receiving import INSTANCE, ORDER
 from radplug.records.schema import cases, deliveries, dictations, drafts, instances, orders
-from radplug.records.viewing import KEY_IMAGES, SECTIONS
+from radplug.records.viewing import KEY_IMAGES, ROUTING, SECTIONS
 
 # Something was dictated for a case: the radiologist has its study before them.
 AWAITED = (
@@ -85,11 +88,19 @@ class Drafting:
             )
             return waits.rowcount == 1
 
-    def close(self, case_id: str, now: datetime) -> None:
-        """The study is complete. Raises StaleWork where an image came in the meantime, or it is closed already."""
+    def close(self, case_id: str, now: datetime, routing: Routing = NO_RULE) -> None:
+        """The study is complete, and to be drafted, or not, as the rules say.
+
+        Raises StaleWork where an image came in the meantime, or it is closed already.
+        """
+        reason = routing.not_drafted
+        state = CaseState.NOT_DRAFTED if reason else CaseState.COMPLETE
+        kept: dict[str, Any] = {"reason": reason, "ring_at": None if reason else now, "closed_at": now, "attempts": 0}
+        kept["routing"] = ROUTING.dump_python(routing, mode="json")
+        if routing.priority is not None:
+            kept["priority"] = routing.priority
         with self._database.writing() as connection:
-            still_due = cases.c.ring_at <= now
-            move(connection, case_id, CaseState.COMPLETE, still_due, closed_at=now, ring_at=now, attempts=0)
+            move(connection, case_id, state, cases.c.ring_at <= now, **kept)
 
     # ── drafting ──
 
@@ -139,12 +150,13 @@ class Drafting:
     def instances(self, case_id: str) -> list[KeptInstance]:
         """The case's instances; of several with one SOP Instance UID, the one received last."""
         rows = (
-            sa.select(instances.c.facts, instances.c.file)
-            .where(instances.c.case_id == case_id)
-            .order_by(instances.c.received_at, instances.c.id)
+            sa.select(instances).where(instances.c.case_id == case_id).order_by(instances.c.received_at, instances.c.id)
         )
         with self._database.reading() as connection:
-            found = [KeptInstance(INSTANCE.validate_python(r.facts), r.file) for r in connection.execute(rows)]
+            found = [
+                KeptInstance(INSTANCE.validate_python(r.facts), r.file, r.calling_ae, r.called_ae)
+                for r in connection.execute(rows)
+            ]
         return list({(k.instance.series_uid, k.instance.sop_instance_uid): k for k in found}.values())
 
     def order(self, case: Case) -> Order | None:

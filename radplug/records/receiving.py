@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter
 
-from dicom_io.study import Instance
+from dicom_io.study import Instance, Patient
 from hl7.orders import Order
 from radplug.domain import CaseState, Dictation, Patience, Priority, Received, StoredFile
 from radplug.records.database import Database, insert_or_ignore
 from radplug.records.moves import move
+from radplug.records.patients import known_as
 from radplug.records.schema import cases, deliveries, dictations, instances, orders
 
 INSTANCE = TypeAdapter(Instance)
@@ -36,7 +38,13 @@ class Receiving:
             return connection.execute(same).first() is not None
 
     def add(
-        self, instance: Instance, stored: StoredFile, calling_ae: str, at: datetime, patience: Patience
+        self,
+        instance: Instance,
+        stored: StoredFile,
+        calling_ae: str,
+        at: datetime,
+        patience: Patience,
+        called_ae: str = "",
     ) -> Received:
         """Record a stored instance, and open, extend or reopen its case."""
         with self._database.writing() as connection:
@@ -57,6 +65,7 @@ class Receiving:
                     "size": stored.size,
                     "file": stored.file,
                     "calling_ae": calling_ae,
+                    "called_ae": called_ae,
                     "received_at": at,
                     "facts": INSTANCE.dump_python(instance, mode="json"),
                 },
@@ -71,14 +80,7 @@ class Receiving:
     def add_order(self, order: Order, at: datetime) -> None:
         """Record an order; a later one for the same accession number takes its place."""
         with self._database.writing() as connection:
-            row = {"accession_number": order.accession_number, "facts": ORDER.dump_python(order), "received_at": at}
-            if not insert_or_ignore(connection, orders, row):
-                connection.execute(
-                    sa.update(orders).where(orders.c.accession_number == order.accession_number).values(row)
-                )
-            if order.accession_number:
-                ordered = cases.c.accession_number == order.accession_number
-                connection.execute(sa.update(cases).where(ordered).values(priority=Priority.of(order)))
+            put_order(connection, order, at)
 
     def add_dictation(self, dictation: Dictation, key: str | None = None) -> bool:
         """Record a phrase; a case of its study that is drafted, or just being drafted, is drafted anew around it.
@@ -86,23 +88,64 @@ class Receiving:
         A `key` that has been used before brings no second phrase; whether it was recorded.
         """
         with self._database.writing() as connection:
-            if not insert_or_ignore(connection, dictations, asdict(dictation) | {"key": key}):
-                return False
-            drafted = sa.select(cases.c.id).where(
-                _concerns(dictation), cases.c.state.in_([CaseState.DRAFTED, CaseState.DELIVERED])
-            )
-            fresh = {"ring_at": dictation.said_at, "lease_until": None, "attempts": 0}
-            for case_id in connection.scalars(drafted).all():
-                move(connection, case_id, CaseState.COMPLETE, closed_at=dictation.said_at, **fresh)
-            waiting = sa.update(cases).where(_concerns(dictation), cases.c.state == CaseState.COMPLETE)
-            fence = cases.c.fence + 1  # a draft in the making lacks the phrase and no longer counts
-            connection.execute(waiting.values(fence=fence, **fresh))
-        return True
+            return _put_dictation(connection, dictation, key)
 
     def has_dictation(self, key: str) -> bool:
         """Whether a phrase was recorded under that key."""
         with self._database.reading() as connection:
             return connection.execute(sa.select(dictations.c.id).where(dictations.c.key == key)).first() is not None
+
+
+def put_order(connection: sa.Connection, order: Order, at: datetime) -> None:
+    row = {"accession_number": order.accession_number, "facts": ORDER.dump_python(order), "received_at": at}
+    if not insert_or_ignore(connection, orders, row):
+        connection.execute(sa.update(orders).where(orders.c.accession_number == order.accession_number).values(row))
+    if order.accession_number:
+        _put_priority(connection, order.accession_number, Priority.of(order))
+
+
+def drop_order(connection: sa.Connection, accession_number: str) -> None:
+    """An order that is cancelled: what was done nevertheless is a routine study without order."""
+    connection.execute(sa.delete(orders).where(orders.c.accession_number == accession_number))
+    _put_priority(connection, accession_number, Priority.ROUTINE)
+
+
+def _put_priority(connection: sa.Connection, accession_number: str, priority: Priority) -> None:
+    """What an order says; a rule that has set the priority goes before it."""
+    ordered = cases.c.accession_number == accession_number
+    by_rule = cases.c.routing["priority"].as_integer().is_not(None)
+    connection.execute(sa.update(cases).where(ordered, ~by_rule).values(priority=priority))
+
+
+def put_dictations(connection: sa.Connection, phrases: Sequence[Dictation]) -> None:
+    """All that one source has said of a study so far; the same again changes nothing."""
+    first = phrases[0]
+    said_before = (
+        dictations.c.accession_number == first.accession_number,
+        dictations.c.source == first.source,
+        dictations.c.key.is_(None),
+    )
+    before = connection.execute(sa.select(dictations).where(*said_before).order_by(dictations.c.id)).all()
+    if [(row.section, row.text) for row in before] == [(phrase.section, phrase.text) for phrase in phrases]:
+        return
+    connection.execute(sa.delete(dictations).where(*said_before))
+    for phrase in phrases:
+        _put_dictation(connection, phrase, None)
+
+
+def _put_dictation(connection: sa.Connection, dictation: Dictation, key: str | None) -> bool:
+    if not insert_or_ignore(connection, dictations, asdict(dictation) | {"key": key}):
+        return False
+    drafted = sa.select(cases.c.id).where(
+        _concerns(dictation), cases.c.state.in_([CaseState.DRAFTED, CaseState.DELIVERED])
+    )
+    fresh = {"ring_at": dictation.said_at, "lease_until": None, "attempts": 0}
+    for case_id in connection.scalars(drafted).all():
+        move(connection, case_id, CaseState.COMPLETE, closed_at=dictation.said_at, **fresh)
+    waiting = sa.update(cases).where(_concerns(dictation), cases.c.state == CaseState.COMPLETE)
+    fence = cases.c.fence + 1  # a draft in the making lacks the phrase and no longer counts
+    connection.execute(waiting.values(fence=fence, **fresh))
+    return True
 
 
 def _concerns(dictation: Dictation) -> sa.ColumnElement[bool]:
@@ -139,7 +182,9 @@ def _note_arrival(
     this = cases.c.id == case_id
     case = connection.execute(sa.select(cases).where(this)).one()
     learnt: dict[str, str | int] = {
-        name: value for name, value in _case_facts(instance).items() if value and not getattr(case, name)
+        name: value
+        for name, value in _case_facts(instance, known_as(connection, instance.patient)).items()
+        if value and not getattr(case, name)
     }
     if "accession_number" in learnt:
         learnt |= _priority(connection, instance.accession_number)
@@ -164,14 +209,14 @@ def _note_arrival(
         )
 
 
-def _case_facts(instance: Instance) -> dict[str, str]:
+def _case_facts(instance: Instance, patient: Patient) -> dict[str, str]:
     """Columns of a case that an instance can fill; what the study shows is told by its images alone."""
     return {
-        "patient_id": instance.patient.id,
-        "patient_issuer": instance.patient.issuer,
-        "patient_name": instance.patient.name,
-        "patient_birth_date": instance.patient.birth_date,
-        "patient_sex": instance.patient.sex,
+        "patient_id": patient.id,
+        "patient_issuer": patient.issuer,
+        "patient_name": patient.name,
+        "patient_birth_date": patient.birth_date,
+        "patient_sex": patient.sex,
         "accession_number": instance.accession_number,
         "study_date": instance.study_date,
         "study_description": instance.study_description,

@@ -61,6 +61,7 @@ cases = sa.Table(
     sa.Column("lease_until", UtcDateTime),
     sa.Column("fence", sa.Integer, nullable=False, default=0),
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("routing", sa.JSON),  # domain.Routing; null: the study has not been closed yet
     sa.Index("ix_cases_worklist", "priority", sa.desc("last_received_at"), "id"),
 )
 
@@ -76,6 +77,7 @@ instances = sa.Table(
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("file", sa.Text, nullable=False),
     sa.Column("calling_ae", sa.String(16), nullable=False),
+    sa.Column("called_ae", sa.String(16), nullable=False, server_default=""),  # ours; empty: before it was kept
     sa.Column("received_at", UtcDateTime, nullable=False),
     sa.Column("facts", sa.JSON, nullable=False),
     sa.UniqueConstraint("study_uid", "series_uid", "sop_instance_uid", "sha256"),
@@ -100,6 +102,27 @@ orders = sa.Table(
     sa.Column("accession_number", sa.Text, primary_key=True),
     sa.Column("facts", sa.JSON, nullable=False),
     sa.Column("received_at", UtcDateTime, nullable=False),
+)
+
+messages = sa.Table(  # HL7 messages that were taken, and how they were answered
+    "messages",
+    metadata,
+    sa.Column("application", sa.Text, primary_key=True),  # MSH-3
+    sa.Column("facility", sa.Text, primary_key=True),  # MSH-4
+    sa.Column("control_id", sa.Text, primary_key=True),  # MSH-10
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("answers", sa.LargeBinary, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False, index=True),
+)
+
+merges = sa.Table(  # ids of patients that were merged into, or changed to, another
+    "merges",
+    metadata,
+    sa.Column("former_id", sa.Text, primary_key=True),
+    sa.Column("former_issuer", sa.Text, primary_key=True),
+    sa.Column("id", sa.Text, nullable=False),
+    sa.Column("issuer", sa.Text, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
 )
 
 drafts = sa.Table(
@@ -139,7 +162,7 @@ deliveries = sa.Table(
     sa.Column("retry_at", UtcDateTime),  # not before
     sa.Column("lease_until", UtcDateTime),
     sa.Column("delivered_at", UtcDateTime),
-    sa.UniqueConstraint("case_id", "version", "destination"),
+    sa.UniqueConstraint("case_id", "version", "destination", "document_id"),
 )
 
 desks = sa.Table(  # cases that somebody has edited

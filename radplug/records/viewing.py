@@ -13,6 +13,7 @@ from dicom_io.study import Patient
 from model_runtime.canvas import Code, Section
 from model_runtime.draft_text import DraftText
 from radplug.domain import (
+    NO_RULE,
     AuditEvent,
     Case,
     CaseState,
@@ -23,6 +24,7 @@ from radplug.domain import (
     Draft,
     KeyImage,
     Priority,
+    Routing,
     SeveralCases,
     UnknownCase,
 )
@@ -31,6 +33,7 @@ from radplug.records.receiving import ORDER
 from radplug.records.schema import audit, cases, deliveries, drafts, instances
 
 KEY_IMAGES = TypeAdapter(tuple[KeyImage, ...])
+ROUTING = TypeAdapter(Routing)
 SECTIONS = TypeAdapter(tuple[Section, ...])
 
 
@@ -160,6 +163,7 @@ def case_of(row: sa.Row[Any]) -> Case:
         last_received_at=row.last_received_at,
         closed_at=row.closed_at,
         attempts=row.attempts,
+        routing=ROUTING.validate_python(row.routing) if row.routing else NO_RULE,
     )
 
 

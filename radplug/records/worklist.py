@@ -25,6 +25,7 @@ LOOKS = (
     "worklist viewed",
     "worklist searched",
 )  # events after which nothing is otherwise than before
+BEST_FIRST = (DeliveryState.DELIVERED, DeliveryState.WITHDRAWN, DeliveryState.WAITING, DeliveryState.DEAD)
 DEEPEST = 10_000  # pages; who looks further searches instead
 
 
@@ -165,13 +166,15 @@ def _order(sort: Sort, patients: bool) -> list[sa.ColumnElement[Any]]:
 
 
 def _sent(connection: sa.Connection, rows: Any) -> dict[str, dict[str, DeliveryState]]:
-    """What has become of the latest drafts of some cases, by case and destination."""
+    """What has become of the latest drafts of some cases, by case and destination; of several documents, the worst."""
     versions = {row.id: row.version for row in rows}
     found: dict[str, dict[str, DeliveryState]] = {}
     of_these = sa.select(deliveries).where(deliveries.c.case_id.in_(versions)).order_by(deliveries.c.destination)
     for row in connection.execute(of_these):
         if versions[row.case_id] == row.version:
-            found.setdefault(row.case_id, {})[row.destination] = DeliveryState(row.state)
+            of_case = found.setdefault(row.case_id, {})
+            states = (of_case.get(row.destination, DeliveryState.DELIVERED), DeliveryState(row.state))
+            of_case[row.destination] = max(states, key=BEST_FIRST.index)
     return found
 
 

@@ -2,12 +2,9 @@
 
 from radplug.templates.choosing import choose, purpose
 from radplug.templates.files import TemplateFile, read, read_all
-from radplug.templates.reading import BadTemplate, BadText
 from radplug.templates.saved import InUse, in_use
 
 __all__ = [
-    "BadTemplate",
-    "BadText",
     "InUse",
     "TemplateFile",
     "choose",

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model_runtime.canvas import Template
-from radplug.templates.lines import line_of
-from radplug.templates.reading import BadTemplate, BadText, Mistake, parse
+from radplug.templates.reading import parse
+from radplug.texts.lines import line_of
+from radplug.texts.reading import UnusableText, text_of
 
 OURS = Path(__file__).parent
 
@@ -30,14 +31,8 @@ class TemplateFile:
 
 
 def read(file: Path) -> TemplateFile:
-    """Raises BadTemplate, which names all that is wrong with the file at once."""
-    try:
-        text = file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise BadTemplate(f"{file}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        line = 1 + error.object.count(b"\n", 0, error.start)
-        raise BadText(str(file), [Mistake(line, "holds a byte that is not UTF-8; save the file as UTF-8")]) from None
+    """Raises UnusableText, which names all that is wrong with the file at once."""
+    text = text_of(file)
     return TemplateFile(file, text, parse(text, str(file)))
 
 
@@ -45,16 +40,16 @@ def read_all(site: Path | None) -> tuple[TemplateFile, ...]:
     """The templates in the directory `site`, then ours, by file name; the site's replace ours of the same name.
 
     Raises:
-        BadTemplate: the directory is not there, or files cannot be used: all of them are named.
+        UnusableText: the directory is not there, or files cannot be used: all of them are named.
     """
     if site is not None and not site.is_dir():
-        raise BadTemplate(f"{site}: there is no such directory; mend drafting.templates")
+        raise UnusableText(f"{site}: there is no such directory; mend drafting.templates")
     found: dict[str, TemplateFile] = {}
     faults: list[str] = []
     for path in [*(sorted(site.glob("*.toml")) if site else ()), *sorted(OURS.glob("*.toml"))]:
         try:
             one = read(path)
-        except BadTemplate as error:
+        except UnusableText as error:
             faults.append(str(error))
             continue
         first = found.setdefault(one.template.name, one)
@@ -62,5 +57,5 @@ def read_all(site: Path | None) -> tuple[TemplateFile, ...]:
             line = line_of(one.text, ("name",))
             faults.append(f"{path}, line {line}: name: {first.path} has it already; give each template its own")
     if faults:
-        raise BadTemplate("\n".join(faults))
+        raise UnusableText("\n".join(faults))
     return tuple(found.values())

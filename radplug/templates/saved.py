@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from model_runtime.canvas import Template
 from radplug.records.templates import TemplateVersion
 from radplug.templates.files import TemplateFile
-from radplug.templates.reading import BadText, Mistake, bad, parse
+from radplug.templates.reading import parse
+from radplug.texts.reading import BadText, Mistake, bad
 
 MOST_LINES = 400  # where a mistake stands is found by reading ever more of a text
 
@@ -40,7 +41,7 @@ def in_use(files: Sequence[TemplateFile], newest: Iterable[TemplateVersion]) -> 
     another template; the page's others go first.
 
     Raises:
-        BadTemplate: a saved text cannot be used by this version of radplug.
+        UnusableText: a saved text cannot be used by this version of radplug.
     """
     saved = {version.name: _read(version, version.text) for version in newest if version.text is not None}
     placed = [file if file.ours else saved.pop(file.template.name, file) for file in files]

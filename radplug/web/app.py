@@ -17,7 +17,7 @@ from radplug import __version__
 from radplug.desk import BadEdit, StaleEdit
 from radplug.domain import NotDraftable, SeveralCases, UnknownCase
 from radplug.records.templates import StaleTemplate
-from radplug.templates import BadTemplate
+from radplug.texts.reading import UnusableText
 from radplug.web import (
     api,
     api_cases,
@@ -88,7 +88,7 @@ def create(house: House, bell: Bell | None = None) -> FastAPI:
     app.add_exception_handler(SeveralCases, _refused)
     app.add_exception_handler(RequestValidationError, _not_understood)
     app.add_exception_handler(StaleTemplate, _refused)
-    app.add_exception_handler(BadTemplate, _bad_template)
+    app.add_exception_handler(UnusableText, _unusable)
     app.add_exception_handler(HTTPException, _in_words)
     return app
 
@@ -116,7 +116,7 @@ def _not_understood(request: Request, error: Exception) -> Response:
     return _in_words(request, HTTPException(422, detail))
 
 
-def _bad_template(request: Request, error: Exception) -> Response:
+def _unusable(request: Request, error: Exception) -> Response:
     return _in_words(request, HTTPException(422, str(error)))
 
 

@@ -29,6 +29,7 @@ class CaseAnswer(BaseModel):
     state: CaseState
     reason: str = Field(description="Why it is not drafted, or has failed")
     priority: Literal["stat", "urgent", "routine"]
+    rule: str = Field(description="Name of the routing rule that took it; empty: none did")
     version: int = Field(description="Of the latest draft; 0 before the first")
     accession_number: str
     study_date: str
@@ -174,6 +175,7 @@ def _case(case: Case, person: Person) -> CaseAnswer:
         state=case.state,
         reason=case.reason,
         priority=cast(Literal["stat", "urgent", "routine"], case.priority.name.lower()),
+        rule=case.routing.rule,
         version=case.version,
         accession_number=case.accession_number,
         study_date=case.study_date,

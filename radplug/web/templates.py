@@ -8,9 +8,10 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse, Response
 
 from radplug.people import Person, Right
-from radplug.templates import BadText, purpose
-from radplug.templates.difference import difference
+from radplug.templates import purpose
 from radplug.templates.saved import check
+from radplug.texts.difference import difference
+from radplug.texts.reading import BadText
 from radplug.web.templates_api import Past, ToCheck, gone, names, text_of, told
 from radplug.web.who import Acting, LookingOn, Site, needs
 from radplug.web.words import pages

@@ -9,9 +9,10 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from radplug.people import Right
-from radplug.templates import BadText, InUse, TemplateFile, purpose
-from radplug.templates.difference import difference
+from radplug.templates import InUse, TemplateFile, purpose
 from radplug.templates.saved import History, check
+from radplug.texts.difference import difference
+from radplug.texts.reading import BadText
 from radplug.web.answers import BIGGEST, REFUSALS, WHO
 from radplug.web.who import Acting, LookingOn, Site, needs
 from radplug.wiring import House

@@ -38,6 +38,7 @@ from dicom_io.connection import LONGEST_PDU
 from dicom_io.errors import NoSpace, Refused, Unreadable
 from dicom_io.listener import Arrival, Listener
 from dicom_io.offered import COMPRESSED, DOCUMENTS, IMAGES, UNCOMPRESSED
+from dicom_io.sending import Peer, send
 
 CT = "CT_small.dcm"
 
@@ -204,6 +205,17 @@ def test_wrong_ae_titles_are_refused_with_the_standards_reason_and_logged(caplog
     log = [record.getMessage() for record in caplog.records if record.name == "dicom_io.listener"]
     assert ["Calling AE title not recognised" in log[0], "'STRANGER'" in log[0]] == [True, True]
     assert ["Called AE title not recognised" in log[1], "'RADPLUGG'" in log[1]] == [True, True]
+
+
+def test_by_whichever_of_our_names_we_are_called_the_instance_says_so() -> None:
+    arrivals: list[Arrival] = []
+    further = frozenset({"RESEARCH"})
+    with listening(arrivals.append, calling_ae_titles=None, further_ae_titles=further) as listener:
+        for called in ("RESEARCH", "RADPLUG"):
+            peer = Peer(called, "127.0.0.1", listener.port)
+            send(bundled("CT_small.dcm"), peer, calling_ae="MODALITY", timeout=10)
+        assert "Called AE Title Not Recognized" in _echoscu(listener, called="RADPLUGG")
+    assert [arrival.called_ae for arrival in arrivals] == ["RESEARCH", "RADPLUG"]
 
 
 def test_anybody_may_call_only_where_that_is_said() -> None:

@@ -84,8 +84,8 @@ def test_a_built_order_is_read_back(order: Order, patient: Patient, header: Head
     ("text", "found"),
     [
         (MSH.format("ADT^A08", "2.3") + PID, "neither ORM\\^O01 nor OMI\\^O23"),
-        (MSH.format("ORM^O01", "2.3") + PID, "0 OBR segments"),
-        (MSH.format("ORM^O01", "2.3") + "OBR|1|A\rOBR|2|B\r", "2 OBR segments"),
+        (MSH.format("ORM^O01", "2.3") + PID, "stands 0 times"),
+        (MSH.format("ORM^O01", "2.3") + "OBR|1|A\rOBR|2|B\r", "stands 2 times"),
     ],
 )
 def test_what_is_not_one_order_is_refused(text: str, found: str) -> None:

@@ -38,6 +38,13 @@ def house_at(root: Path, checkpoint: Path, *, model: dict[str, Any] | None = Non
     return house
 
 
+def ruled(root: Path, rules: str) -> dict[str, Any]:
+    """Settings of a house with these rules."""
+    file = root / "rules.toml"
+    file.write_text(rules, encoding="utf-8")
+    return {"drafting": {"rules": file}, "listener": {"accept_any_calling_ae": True}}
+
+
 def send_study(house: House, folder: Path, phantom: int = 1_000_000_001) -> Case:
     """A phantom's study, received and closed."""
     (file,) = synthetic_study.write(folder, phantom, datetime.now(UTC), size=SIZE).files
@@ -57,7 +64,7 @@ def receive_file(house: House, file: Path) -> Case:
     case = house.viewing.case_of_study(instance.study_uid)
     assert case is not None
     later = datetime.now(UTC) + timedelta(seconds=1)
-    house.drafting.close(case.id, later)
+    house.drafting.close(case.id, later, house.router.route(house.drafting.instances(case.id), None, later))
     return house.viewing.case(case.id)
 
 

@@ -71,7 +71,7 @@ OPERATIONS = [result.ok() for result in PROMISED.exclude(path_regex=WITHOUT_END)
 def test_whatever_is_sent_the_answer_is_as_promised(operation: APIOperation, served: Site) -> None:
     good, bad = (operation.as_strategy(generation_mode=mode) for mode in GenerationMode)
 
-    @settings(max_examples=40, derandomize=True, database=None, deadline=None, phases=[Phase.generate])
+    @settings(max_examples=40, derandomize=True, database=None, phases=[Phase.generate])
     @given(case=good | bad)
     def ask(case: Case) -> None:
         # in place of every other well-formed name: an unknown case is soon refused

@@ -29,37 +29,45 @@ MAY_IMPORT = {
     "radplug.parts": {"radplug.desk", "radplug.domain", *WORD_FILES},
     "radplug.pipeline": {"radplug.parts", "radplug.desk", "radplug.domain", *WORD_FILES},
     "radplug.people": set(),
-    "radplug.settings": {"radplug.people"},
-    "radplug.adapter_rules": {"radplug.settings"},
+    "radplug.settings": {"radplug.people", "hl7.errors", "hl7.message"},
     "radplug.findings": set(),
     "radplug.anchors": set(),
     "radplug.body_part": set(),
     "radplug.embedded_redis": set(),
     "radplug.supervisor": set(),
     "radplug.logs": {"radplug.settings"},
-    "radplug.records": {"radplug.desk", "radplug.insight", "radplug.domain", "radplug.people", *WORD_FILES},
+    "radplug.notices": {"radplug.domain", *WORD_FILES},
+    "radplug.records": {
+        "radplug.notices",
+        "radplug.desk",
+        "radplug.insight",
+        "radplug.domain",
+        "radplug.people",
+        *WORD_FILES,
+    },
     "radplug.migrations": {"radplug.records"},
     "radplug.study_store": {"radplug.domain", *WORD_FILES},
     "radplug.audit": {"radplug.records"},
     "radplug.lease_keeper": {"radplug.domain", "radplug.logs", "radplug.records"},
-    "radplug.templates": {"model_runtime.canvas", "radplug.records"},
+    "radplug.texts": set(),
+    "radplug.rules": {"radplug.body_part", "radplug.domain", "radplug.texts", *WORD_FILES},
+    "radplug.templates": {"model_runtime.canvas", "radplug.records", "radplug.texts"},
     # one adapter for each trade: the domain's words on one side, a ground floor on the other
     "radplug.key_images": {"radplug.domain", "radplug.study_store", "dicom_io"},
     "radplug.draftsman": {
         *(
             "radplug.desk",
             "radplug.domain",
-            "radplug.adapter_rules",
-            "radplug.body_part",
-            "radplug.settings",
+            "radplug.rules",
             "radplug.templates",
         ),
         *("hl7.orders", "model_runtime"),
     },
     "radplug.differences": {"model_runtime.draft_text"},
     "radplug.insight": {"radplug.desk", "radplug.differences", "model_runtime.draft_text"},
+    "radplug.shapes": {"radplug.domain", "radplug.records", "radplug.settings", "radplug.study_store", "dicom_io"},
     "radplug.documents": {
-        *("radplug", "radplug.domain", "radplug.records", "radplug.settings", "radplug.study_store"),
+        *("radplug", "radplug.domain", "radplug.records", "radplug.settings", "radplug.shapes", "radplug.study_store"),
         *("dicom_io", "hl7", "model_runtime.canvas", "model_runtime.draft_text"),
     },
     "radplug.certificates": {"radplug.findings", "radplug.settings", "dicom_io"},
@@ -71,7 +79,7 @@ MAY_IMPORT = {
 # Upstairs: wiring knows every floor, and these stand on it.
 ENTRANCES = {
     *("wiring", "clock", "worker", "stations", "doctor", "show", "demo", "demo_report", "acceptance", "cli"),
-    *("commands", "web"),
+    *("commands", "web", "hl7_in"),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from houses import house_at, send_study
 from peers import wait_until
 from received_images import image, receive
 
-from model_runtime.errors import UnusableAdapter
+from model_runtime.errors import UnusableCheckpoint
 from radplug import clock, pipeline
 from radplug.domain import Case, CaseState, Dictation
 from radplug.embedded_redis import EmbeddedRedis
@@ -164,13 +165,15 @@ def test_of_a_batch_only_the_case_that_a_late_image_has_overtaken_is_thrown_away
 
 
 def test_a_batch_that_fails_as_a_whole_is_given_back_and_tried_again_one_by_one(
-    build: Callable[..., House], tmp_path: Path
+    build: Callable[..., House], tmp_path: Path, model: Path
 ) -> None:
-    house = build(adapter=[{"directory": tmp_path / "nowhere"}])
+    weightless = tmp_path / "weightless"
+    shutil.copytree(model, weightless, ignore=shutil.ignore_patterns("*.safetensors"))
+    house = build(model={"checkpoint": weightless})
     waiting = three(house, tmp_path)
-    with pytest.raises(UnusableAdapter):
+    with pytest.raises(UnusableCheckpoint):
         pipeline.draft(house, waiting[0].id, "worker")
-    assert {house.viewing.case(case.id).reason.split()[0] for case in waiting} == {"UnusableAdapter"}
+    assert {house.viewing.case(case.id).reason.split()[0] for case in waiting} == {"UnusableCheckpoint"}
     mended = build()
     for case in waiting:
         pipeline.draft(mended, case.id, "worker")

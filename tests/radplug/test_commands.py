@@ -80,7 +80,7 @@ def test_a_phrase_that_no_report_can_carry_is_refused_without_quoting_it(given: 
     assert "said" not in str(caught.value)
 
 
-def test_an_order_is_taken_from_an_hl7_file(config: Path, tmp_path: Path) -> None:
+def test_an_order_and_its_cancellation_are_taken_from_hl7_files(config: Path, tmp_path: Path) -> None:
     message = tmp_path / "order.hl7"
     message.write_bytes(
         b"MSH|^~\\&|RIS|H|RADPLUG|H|20261123||ORM^O01|1|P|2.3\rPID|1||M1^^^H||Doe^J\r"
@@ -92,6 +92,9 @@ def test_an_order_is_taken_from_an_hl7_file(config: Path, tmp_path: Path) -> Non
     order = house.drafting.order(house.viewing.cases()[0])
     assert order is not None
     assert (order.placer_order_number, order.filler_order_number) == ("P1", "F1")
+    message.write_bytes(message.read_bytes().replace(b"ORC|NW|", b"ORC|CA|"))
+    assert run(config, "order", str(message)).exit_code == 0
+    assert house.drafting.order(house.viewing.cases()[0]) is None
     assert run(config, "order", str(config)).exit_code == 2
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import tiny_checkpoint
 import torch
-from houses import house_at, send_study
+from houses import house_at, ruled, send_study
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -28,6 +28,7 @@ from radplug.cli import app
 from radplug.doctor import examine
 from radplug.domain import Case, Dictation, DocumentKind, Draft
 from radplug.findings import Finding
+from radplug.shapes import KINDS
 from radplug.wiring import House
 
 PACS = [{"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": 1}]
@@ -55,6 +56,13 @@ name = "IMPRESSION"
 heading = "IMPRESSION:"
 code = {{ value = "19005-8", scheme = "LN", meaning = "Impressions" }}
 tokens = 60
+"""
+
+
+RULE = """
+[[rule]]
+name = "the department's wording"
+adapter = "chest"
 """
 
 
@@ -88,9 +96,7 @@ def test_the_adapter_that_the_rules_name_drafts_the_case(
     build: Callable[..., House], tmp_path: Path, adapter: Path
 ) -> None:
     _, plain = drafted(build(), tmp_path / "plain")
-    house = build(
-        adapter=[{"directory": adapter, "modalities": ["CT"]}, {"directory": adapter, "body_parts": ["CHEST"]}]
-    )
+    house = build(model={"adapters": [adapter]}, **ruled(tmp_path, RULE + 'when.body_parts = ["CHEST"]'))
     assert house.draftsman.warm_up().endswith("adapters chest")
     _, adapted = drafted(house, tmp_path / "adapted")
     assert plain.text.identity.adapter is None
@@ -101,7 +107,9 @@ def test_the_adapter_that_the_rules_name_drafts_the_case(
 def test_a_case_that_no_rule_is_for_is_drafted_by_the_base_model(
     build: Callable[..., House], tmp_path: Path, adapter: Path
 ) -> None:
-    _, draft = drafted(build(adapter=[{"directory": adapter, "modalities": ["CT"]}]), tmp_path / "study")
+    house = build(model={"adapters": [adapter]}, **ruled(tmp_path, RULE + 'when.modalities = ["CT"]'))
+    assert house.draftsman.warm_up().endswith("adapters chest")
+    _, draft = drafted(house, tmp_path / "study")
     assert draft.text.identity.adapter is None
 
 
@@ -110,7 +118,7 @@ def test_a_bad_adapter_stops_the_worker_with_its_reason(tmp_path: Path, model: P
     config = tmp_path / "radplug.toml"
     config.write_text(
         f'[store]\ndata = "{tmp_path / "data"}"\nkeep_free_mib = 1\n[broker]\nurl = "redis://127.0.0.1:1/0"\n'
-        f'[model]\ncheckpoint = "{stranger}"\n[[adapter]]\ndirectory = "{adapter}"\n'
+        f'[model]\ncheckpoint = "{stranger}"\nadapters = ["{adapter}"]\n'
     )
     house_at(tmp_path, model).database.close()
     command = [sys.executable, "-m", "radplug.cli", "--config", str(config), "work", "draft"]
@@ -124,7 +132,7 @@ def test_a_missing_adapter_is_said_before_any_station_is_started(tmp_path: Path)
     config = tmp_path / "radplug.toml"
     config.write_text(
         f'[listener]\naccept_any_calling_ae = true\n[store]\ndata = "{tmp_path / "data"}"\n'
-        f'[[adapter]]\ndirectory = "{tmp_path / "nowhere"}"\n'
+        f'[model]\nadapters = ["{tmp_path / "nowhere"}"]\n'
     )
     result = CliRunner().invoke(app, ["--config", str(config), "up"])
     assert isinstance(result.exception, UnusableAdapter)
@@ -134,17 +142,16 @@ def test_a_missing_adapter_is_said_before_any_station_is_started(tmp_path: Path)
 def test_the_doctor_tells_adapters_that_belong_from_those_that_do_not(
     build: Callable[..., House], tmp_path: Path, model: Path, adapter: Path
 ) -> None:
-    rules = [{"directory": adapter}, {"directory": tmp_path / "nowhere"}]
 
     def findings(house: House) -> list[Finding]:
         return [finding for finding in examine(house) if finding.about.startswith("adapter")]
 
-    good, absent = findings(build(adapter=rules))
+    good, absent = findings(build(model={"adapters": [adapter, tmp_path / "nowhere"]}))
     assert (good.about, good.well, good.text) == ("adapter chest", True, "3: tests")
     assert not absent.well
     assert "adapter_card.toml is missing" in absent.text
     stranger = tiny_checkpoint.write(tmp_path / "stranger", canvas_length=256, steps=3)
-    other = house_at(tmp_path, stranger, adapter=rules[:1])
+    other = house_at(tmp_path, stranger, model={"adapters": [adapter]})
     (wrong,) = findings(other)
     other.database.close()
     assert not wrong.well
@@ -157,7 +164,7 @@ def test_the_doctor_tells_adapters_that_belong_from_those_that_do_not(
 def test_all_that_gives_the_same_draft_again_is_in_the_row_and_in_the_sr(
     build: Callable[..., House], tmp_path: Path, adapter: Path
 ) -> None:
-    house = build(pacs=PACS, adapter=[{"directory": adapter}], model={"seed": 4711})
+    house = build(pacs=PACS, model={"seed": 4711, "adapters": [adapter]}, **ruled(tmp_path, RULE))
     case, draft = drafted(house, tmp_path / "study")
     identity = draft.text.identity  # as it was read from the database
     assert identity == house.draftsman._drafter.identity(4711, "chest")
@@ -179,7 +186,8 @@ def test_all_that_gives_the_same_draft_again_is_in_the_row_and_in_the_sr(
 def test_a_draft_below_the_floor_is_marked_in_its_row_and_nowhere_outside(
     build: Callable[..., House], tmp_path: Path, floor: float, doubtful: bool
 ) -> None:
-    house = build(pacs=PACS, reporting=RIS, model={"floor": floor})
+    every_shape = [PACS[0] | {"shapes": list(KINDS)}]
+    house = build(pacs=every_shape, reporting=RIS, model={"floor": floor})
     case, draft = drafted(house, tmp_path / "study")
     assert draft.doubtful is doubtful
     assert ("doubtful" in shown(house, case)) is doubtful

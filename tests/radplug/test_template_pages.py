@@ -17,8 +17,9 @@ from playwright.sync_api import Page, expect
 from radplug import pipeline
 from radplug.people import Role
 from radplug.records.templates import StaleTemplate
-from radplug.templates import BadTemplate, read_all
-from radplug.templates.difference import difference
+from radplug.templates import read_all
+from radplug.texts.difference import difference
+from radplug.texts.reading import UnusableText
 from radplug.wiring import House
 
 OURS = {file.template.name: file.text for file in read_all(None)}
@@ -116,7 +117,7 @@ def test_an_edit_of_a_sites_file_keeps_its_place_and_what_is_new_goes_first(
 
 def test_a_saved_text_that_a_later_radplug_cannot_use_is_named(house: House) -> None:
     house.saved_templates.save("ct-head", "name = 1", on=0, by="maria", now=house.now())
-    with pytest.raises(BadTemplate, match="template ct-head, version 1, line 1: name: "):
+    with pytest.raises(UnusableText, match="template ct-head, version 1, line 1: name: "):
         house.templates  # noqa: B018
 
 

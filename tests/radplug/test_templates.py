@@ -26,8 +26,9 @@ from radplug.cli import app
 from radplug.doctor import examine
 from radplug.domain import Case, CaseState, KeptInstance, Priority
 from radplug.settings import Settings
-from radplug.templates import BadTemplate, TemplateFile, choose, read, read_all
-from radplug.templates.lines import line_of, line_of_error, lines_of
+from radplug.templates import TemplateFile, choose, read, read_all
+from radplug.texts.lines import line_of, line_of_error, lines_of
+from radplug.texts.reading import UnusableText
 from radplug.wiring import DEMO_CHECKPOINT, House
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "templates.md").read_text(encoding="utf-8")
@@ -71,7 +72,7 @@ def written(folder: Path, text: str, name: str = "site.toml") -> Path:
 
 
 def refused(file: Path) -> list[str]:
-    with pytest.raises(BadTemplate) as caught:
+    with pytest.raises(UnusableText) as caught:
         read(file)
     return str(caught.value).splitlines()
 
@@ -228,6 +229,7 @@ class TestPlan:
         image = Instance(
             *("1.2", "1.3", "1.4", "1.5", "1.6"),
             modality="DX",
+            body_part="CHEST",
             has_pixels=True,
             procedure_code=on_image,
             rows=1,
@@ -305,7 +307,7 @@ def test_a_sites_templates_come_before_ours_and_one_of_the_same_name_instead_of_
 
 def test_two_of_a_sites_files_may_not_have_one_name(tmp_path: Path) -> None:
     first, second = written(tmp_path, GOOD, "a.toml"), written(tmp_path, GOOD, "b.toml")
-    with pytest.raises(BadTemplate) as caught:
+    with pytest.raises(UnusableText) as caught:
         read_all(tmp_path)
     assert str(caught.value).startswith(f"{second}, line 2: name: {first} has it already")
 
@@ -313,13 +315,13 @@ def test_two_of_a_sites_files_may_not_have_one_name(tmp_path: Path) -> None:
 def test_every_bad_file_is_named_not_only_the_first(tmp_path: Path) -> None:
     written(tmp_path, GOOD)
     bad = [written(tmp_path, "name = ", "one.toml"), written(tmp_path, GOOD.replace("150", "-1"), "two.toml")]
-    with pytest.raises(BadTemplate) as caught:
+    with pytest.raises(UnusableText) as caught:
         read_all(tmp_path)
     assert [line.split(",")[0] for line in str(caught.value).splitlines()] == list(map(str, bad))
 
 
 def test_a_directory_that_is_not_there_is_said_to_be_so(tmp_path: Path) -> None:
-    with pytest.raises(BadTemplate, match=r"no such directory; mend drafting\.templates"):
+    with pytest.raises(UnusableText, match=r"no such directory; mend drafting\.templates"):
         read_all(tmp_path / "typo")
 
 

@@ -1,0 +1,1 @@
+"""HL7 messages from other systems: read as notices, acted upon once, and answered."""

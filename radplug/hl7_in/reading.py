@@ -1,0 +1,125 @@
+"""A message as what it says to the house. Pure: no rows, no files, no sockets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from dicom_io.study import Patient
+from hl7 import patient as hl7_patient
+from hl7.adt import PatientChange, read_changes
+from hl7.errors import BadField
+from hl7.message import Message
+from hl7.narrative import NARRATIVE_MESSAGES, Passage, read_narrative
+from hl7.orders import ORDER_MESSAGES, is_cancelled, read_order
+from model_runtime.canvas import Section
+from radplug.anchors import check
+from radplug.domain import Dictation
+from radplug.notices import Cancelled, Dictated, Identities, Identity, Nothing, Notice, Ordered
+
+LONGEST_ACCESSION = 16  # characters; VR SH
+_VERSION = re.compile(r"2\.[3-8](\.\d)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How messages are read at one site."""
+
+    sections: Mapping[str, str]  # name of the section by OBX-3.1, OBX-3.2 or heading, in lower case
+    own_device: str  # OID under which our own results name the device that observed
+
+    def read(self, message: Message, at: datetime) -> Notice:
+        """What the message says.
+
+        Raises:
+            BadField: its version, type or event is not one for us, or a field is missing or cannot be used.
+        """
+        if not _VERSION.fullmatch(message.get("MSH", 12)):
+            raise BadField("MSH", 12, "203", "is none of the versions 2.3 to 2.8")
+        kind = (message.get("MSH", 9, 1), message.get("MSH", 9, 2))
+        if kind in ORDER_MESSAGES:
+            return order_in(message)
+        if kind in NARRATIVE_MESSAGES:
+            return self._dictated(message, at)
+        if kind[0] == "ADT":
+            return Identities(tuple(_identity(change) for change in read_changes(message)))
+        raise BadField("MSH", 9, "200", "is none of ORM^O01, OMI^O23, ADT, ORU^R01, MDM^T02 and MDM^T08")
+
+    def _dictated(self, message: Message, at: datetime) -> Notice:
+        narrative = read_narrative(message)
+        if self.own_device in narrative.devices:
+            return Nothing("a draft of our own has come back")
+        if not narrative.preliminary:
+            return Nothing("the text is signed, or withdrawn: no draft is wanted around it")
+        accession = _accession(narrative.accession_number, "OBR", 18)
+        source = f"HL7 {message.get('MSH', 3)}".strip()
+        phrases = [Dictation(name, text, source, at, accession) for name, text in self._parts(narrative.passages)]
+        if reason := next((reason for phrase in phrases if (reason := check(phrase.text))), ""):
+            raise BadField("OBX", 5, "102", reason)
+        if not phrases:
+            raise BadField("OBX", 5, "101", "holds headings alone, wanted is what was dictated under them")
+        return Dictated(tuple(phrases))
+
+    def _parts(self, passages: Iterable[Passage]) -> Iterator[tuple[str, str]]:
+        """Section and text of each part; without a section, the model chooses one.
+
+        OBX-3 tells the section, or a heading on a line, alone or with a colon behind it.
+        """
+        for passage in passages:
+            section = self.sections.get(passage.code.lower()) or self.sections.get(passage.name.lower(), "")
+            lines: list[str] = []
+            for line in passage.text.split("\n"):
+                heading, _, rest = line.partition(":")
+                named = self.sections.get(heading.strip().lower())
+                if named is None:
+                    lines.append(line)
+                    continue
+                yield from _part(section, lines)
+                section, lines = named, [rest.strip()]
+            yield from _part(section, lines)
+
+
+def order_in(message: Message) -> Ordered | Cancelled:
+    """The order that a message brings or takes back. Raises BadField."""
+    order = read_order(message)
+    _accession(order.accession_number, "OBR", 18)
+    return Cancelled(order.accession_number) if is_cancelled(message) else Ordered(order)
+
+
+def sections_by_name(templates: Iterable[Section], site: Mapping[str, str]) -> dict[str, str]:
+    """What a section may be called, in lower case: by its code, its name, its heading, or as the site says."""
+    known = {
+        called.lower(): section.name
+        for section in templates
+        for called in (section.code.value, section.code.meaning, section.name, section.heading.rstrip(":"))
+    }
+    return known | {called.lower(): name for called, name in site.items()}
+
+
+def _part(section: str, lines: list[str]) -> Iterator[tuple[str, str]]:
+    if text := "\n".join(lines).strip():
+        yield section, text
+
+
+def _accession(number: str, segment: str, field: int) -> str:
+    if not number:
+        raise BadField(segment, field, "101", "is empty, wanted is the accession number (OMI^O23: IPC-1)")
+    if len(number) > LONGEST_ACCESSION or "\\" in number:
+        raise BadField(segment, field, "102", f"is no accession number: DICOM allows {LONGEST_ACCESSION} characters")
+    return number
+
+
+def _identity(change: PatientChange) -> Identity:
+    now, before = change.patient, change.formerly
+    return Identity(
+        Patient(now.id, now.authority or now.authority_oid, now.name, now.birth_date, now.sex),
+        _issuers(now),
+        before.id if before else "",
+        _issuers(before) if before else frozenset(),
+    )
+
+
+def _issuers(patient: hl7_patient.Patient) -> frozenset[str]:
+    return frozenset(filter(None, (patient.authority, patient.authority_oid)))

@@ -1,0 +1,9 @@
+"""Routing rules: how a study is drafted, or that it is not. TOML, documented in docs/rules.md."""
+
+from radplug.rules.deciding import Answer, ask, decide
+from radplug.rules.reading import Site, read
+from radplug.rules.router import Router
+from radplug.rules.rule import Rule
+from radplug.rules.study import Study
+
+__all__ = ["Answer", "Router", "Rule", "Site", "Study", "ask", "decide", "read"]
