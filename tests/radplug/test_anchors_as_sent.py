@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 
 from dicom_io import report_checks
 from hl7 import checks, oru
-from model_runtime.assembly import assemble
+from model_runtime.assembly import Token, assemble
 from model_runtime.canvas import FREE, Anchor, Template, lay
 from model_runtime.draft_text import SectionText
 from model_runtime.errors import AnchorDoesNotFit, AnchorRefused
@@ -92,9 +92,9 @@ def drafted(template: Template, said: list[Anchor], words: str) -> tuple[Section
     """The draft's sections if the model wrote `words` into every gap; one token is one character."""
     roomy = replace(template, sections=tuple(replace(section, tokens=200) for section in template.sections))
     layout = lay(roomy, said, encode=lambda text: [ord(c) for c in text], canvas_length=CANVAS, end_id=END)
-    tokens = [("" if i == END else chr(i), 1.0) if i != FREE else ("", 1.0) for i in layout.ids]
+    tokens = [Token("" if i in (END, FREE) else chr(i), 1.0) for i in layout.ids]
     for piece in (piece for name in roomy.sections for piece in layout.gaps(name.name)):
-        tokens[piece.start] = (words, 0.5)
+        tokens[piece.start] = Token(words, 0.5)
     return assemble(roomy, said, layout, tokens)
 
 
