@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
@@ -13,7 +13,7 @@ from pydicom.uid import UID
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.pdu import A_ASSOCIATE_RJ
-from pynetdicom.pdu_primitives import A_ASSOCIATE
+from pynetdicom.pdu_primitives import A_ASSOCIATE, SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
 from dicom_io.connection import LONGEST_PDU, limit_connection
@@ -50,12 +50,20 @@ class Peer:
 
 @contextmanager
 def associated(
-    peer: Peer, contexts: list[PresentationContext], *, calling_ae: str, timeout: float
+    peer: Peer,
+    contexts: list[PresentationContext],
+    *,
+    calling_ae: str,
+    timeout: float,
+    handlers: Sequence[evt.EventHandlerType] = (),
+    roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
 ) -> Iterator[Association]:
     """An established association, released at the end.
 
     Args:
         timeout: seconds that the peer has for the connection, and then for each of its answers.
+        handlers: of what the peer may ask of us in turn.
+        roles: other than that we ask and it answers (PS3.7 D.3.3.4).
 
     Raises:
         Rejected: the peer refuses the association for good, or every context.
@@ -67,7 +75,8 @@ def associated(
     ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = timeout
     ae.network_timeout = None  # an association that we hold open ourselves is not idle
     rejections: list[A_ASSOCIATE_RJ] = []
-    handlers: list[evt.EventHandlerType] = [
+    all_handlers: list[evt.EventHandlerType] = [
+        *handlers,
         (evt.EVT_CONN_OPEN, limit_connection, [timeout, LONGEST_PDU]),
         (evt.EVT_PDU_RECV, _note_rejection, [rejections]),
     ]
@@ -77,7 +86,8 @@ def associated(
             peer.port,
             contexts,
             peer.ae_title,
-            evt_handlers=handlers,
+            ext_neg=list(roles),
+            evt_handlers=all_handlers,
             tls_args=(peer.tls, peer.tls_name) if peer.tls else None,
         )
     except OSError as error:  # the name of the host

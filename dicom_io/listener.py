@@ -1,4 +1,7 @@
-"""Verification and Storage SCP (PS3.4 A, B): what arrives goes to `keep`, and only then is the answer 0x0000."""
+"""Verification and Storage SCP (PS3.4 A, B): what arrives goes to `keep`, and only then is the answer 0x0000.
+
+Storage commitment (PS3.4 J) comes in by the same door, and goes to `committing`.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.transport import ThreadedAssociationServer
 
+from dicom_io import committing
 from dicom_io.connection import hang_up, limit_connection
 from dicom_io.errors import DicomError, NoSpace, Unreadable
 from dicom_io.offered import offered
@@ -83,6 +87,7 @@ class Listener:
         secure: SecurePort | None = None,
         calling_ae_titles: frozenset[str] | None,
         further_ae_titles: frozenset[str] = frozenset(),
+        commitment: committing.Desk | None = None,
         maximum_pdu: int = 128 << 10,
         maximum_associations: int = 32,
         largest_instance: int = 2 << 30,
@@ -95,6 +100,7 @@ class Listener:
             port: without TLS; 0 for any that is free, None for none.
             calling_ae_titles: who may send; None for anybody.
             further_ae_titles: what we may be called besides `ae_title`.
+            commitment: who is asked and told about storage commitment; None: it is not offered.
             maximum_pdu: bytes that peers are asked not to exceed in a PDU.
             largest_instance: bytes of an encoded data set; it is held in memory until it is kept.
             acse_timeout: seconds that a connection has for its association request, and then for each PDU.
@@ -107,12 +113,13 @@ class Listener:
             raise ValueError("no AE title may call: name those that may, or None for any")
         self._host, self._port, self._secure = host, port, secure
         self._keep = keep
+        self._commitment = commitment
         self._largest_instance = largest_instance
         self._further_ae_titles = further_ae_titles
         self._ae = AE(ae_title)
         self._ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
         self._ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-        self._ae.supported_contexts = offered()
+        self._ae.supported_contexts = [*offered(), *([committing.offered()] if commitment else ())]
         self._ae.require_called_aet = True
         self._ae.require_calling_aet = sorted(calling_ae_titles or ())
         self._ae.maximum_pdu_size = maximum_pdu
@@ -156,6 +163,7 @@ class Listener:
             (evt.EVT_REQUESTED, self._requested),
             (evt.EVT_REJECTED, self._refused),
             (evt.EVT_C_STORE, self._received),
+            *(committing.handlers(self._commitment) if self._commitment else ()),
         ]
         context = cast(ssl.SSLContext, secure)  # of which it wants `wrap_socket` alone
         server = cast(

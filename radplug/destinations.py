@@ -6,13 +6,16 @@ The last door of the house: whatever is not a plain draft, or fails our own chec
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import dicom_io.errors
 import hl7.errors
-from dicom_io import page_checks, report_checks, sending
+from dicom_io import committing, page_checks, report_checks, sending
+from dicom_io.commitment import Reference, Request, Result
+from dicom_io.reading import read_instance
 from hl7 import acknowledgement, checks, mllp
 from radplug import certificates
-from radplug.domain import Delivery, DeliveryRefused, DestinationUnavailable, DocumentKind
+from radplug.domain import Commitment, Delivery, DeliveryRefused, DestinationUnavailable, DocumentKind
 from radplug.settings import PacsDestination, ReportingDestination
 from radplug.study_store import StudyStore
 
@@ -50,6 +53,38 @@ class Destinations:
         except (dicom_io.errors.Unavailable, dicom_io.errors.UnusableCertificate, hl7.errors.Unavailable) as error:
             raise DestinationUnavailable(str(error)) from error
         except (dicom_io.errors.DicomError, hl7.errors.Hl7Error) as error:
+            raise DeliveryRefused(str(error)) from error
+
+    def patience(self, destination: str) -> timedelta | None:
+        """How long the destination may take to confirm that it keeps a document; None where it is not asked."""
+        if destination not in self._pacs or not self._pacs[destination][0].commitment:
+            return None
+        return timedelta(seconds=self._pacs[destination][0].commitment_seconds)
+
+    def most_commitments(self, destination: str) -> int:
+        """How often it is sent a document that it does not confirm."""
+        return self._pacs[destination][0].commitment_attempts if destination in self._pacs else 1
+
+    def ask(self, commitment: Commitment) -> Result | None:
+        """Ask whether the destination keeps a document; its answer, where that comes at once.
+
+        Raises:
+            DeliveryRefused: it does not take such questions, or is not in the settings any more.
+            DestinationUnavailable: it may take the question later.
+        """
+        delivery = commitment.delivery
+        if delivery.destination not in self._pacs:
+            raise DeliveryRefused(f"no PACS is named {delivery.destination}")
+        pacs, peer = self._pacs[delivery.destination]
+        try:
+            document = read_instance(self._store.path(delivery.document.file))
+            request = Request(
+                commitment.transaction_uid, (Reference(document.sop_class_uid, document.sop_instance_uid),)
+            )
+            return committing.ask(peer(), request, calling_ae=self._ae_title, timeout=pacs.timeout_seconds)
+        except (dicom_io.errors.Unavailable, dicom_io.errors.UnusableCertificate) as error:
+            raise DestinationUnavailable(str(error)) from error
+        except dicom_io.errors.DicomError as error:
             raise DeliveryRefused(str(error)) from error
 
     def _send_object(self, data: bytes, delivery: Delivery) -> str:

@@ -273,6 +273,26 @@ class Delivery:
     delivered_at: datetime | None
 
 
+class CommitmentState(StrEnum):
+    WANTED = "wanted"  # the document is delivered; its destination is to be asked whether it keeps it
+    ASKED = "asked"  # and has yet to answer
+    COMMITTED = "committed"
+    FAILED = "failed"  # the destination does not vouch for the document
+    LATE = "late"  # no answer came in time
+    CLOSED = "closed"  # of a dead letter that somebody has resent since
+
+
+@dataclass(frozen=True, slots=True)
+class Commitment:
+    """What a destination is asked about one document that it was sent."""
+
+    transaction_uid: str
+    delivery: Delivery
+    state: CommitmentState
+    attempts: int  # to ask
+    asked_before: int  # how many times this document was sent and asked for before
+
+
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
     """Who did what to which case, and when. `detail` holds no patient data."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from dicom_io.commitment import Result
 from dicom_io.study import Instance
 from hl7.orders import Order
 from model_runtime.draft_text import DraftText, SectionText
@@ -16,6 +17,8 @@ from radplug.domain import (
     Brief,
     Case,
     CaseState,
+    Commitment,
+    CommitmentState,
     Delivery,
     Dictation,
     Document,
@@ -96,9 +99,22 @@ class Desks(Protocol):
 class Delivering(Protocol):
     def lease(self, case_id: str, now: datetime, until: datetime) -> list[Delivery]: ...
     def failures(self, destination: str) -> int: ...
-    def delivered(self, delivery: Delivery, outcome: str, now: datetime) -> None: ...
+    def delivered(self, delivery: Delivery, outcome: str, now: datetime, commit_by: datetime | None = None) -> None: ...
     def postponed(self, delivery: Delivery, outcome: str, retry_at: datetime, down_until: datetime) -> None: ...
     def dead(self, delivery: Delivery, outcome: str, now: datetime) -> None: ...
+
+
+class Committing(Protocol):
+    def lease(self, case_id: str, now: datetime, until: datetime) -> list[Commitment]: ...
+    def overdue(self, case_id: str, now: datetime) -> list[Commitment]: ...
+    def find(self, transaction_uid: str) -> Commitment | None: ...
+    def asked(self, commitment: Commitment) -> None: ...
+    def postponed(self, commitment: Commitment, outcome: str, retry_at: datetime) -> None: ...
+    def committed(self, commitment: Commitment, now: datetime) -> None: ...
+    def failed(
+        self, commitment: Commitment, state: CommitmentState, outcome: str, now: datetime, send_at: datetime | None
+    ) -> bool:
+        """Note it, and send the document again at `send_at`, None: make it a dead letter; False: it was settled."""
 
 
 class Viewing(Protocol):
@@ -147,6 +163,11 @@ class Destinations(Protocol):
     def send(self, delivery: Delivery) -> str:
         """The destination's answer in words. Raises DeliveryRefused, DestinationUnavailable."""
 
+    def patience(self, destination: str) -> timedelta | None: ...
+    def most_commitments(self, destination: str) -> int: ...
+    def ask(self, commitment: Commitment) -> Result | None:
+        """Raises DeliveryRefused, DestinationUnavailable."""
+
 
 class Held(Protocol):
     """Leases of a batch, held until it is done."""
@@ -170,6 +191,8 @@ class House(Protocol):
     def desks(self) -> Desks: ...
     @property
     def delivering(self) -> Delivering: ...
+    @property
+    def committing(self) -> Committing: ...
     @property
     def viewing(self) -> Viewing: ...
     @property

@@ -20,6 +20,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from time import sleep
 
+from dicom_io.commitment import Result
 from dicom_io.study import Instance
 from hl7.orders import Order
 from model_runtime.canvas import Template
@@ -29,6 +30,8 @@ from radplug.domain import (
     Brief,
     Case,
     CaseState,
+    Commitment,
+    CommitmentState,
     Delivery,
     DeliveryRefused,
     DestinationUnavailable,
@@ -267,10 +270,15 @@ def accept(house: House, desk: Desk, by: str) -> Desk:
 def deliver(house: House, case_id: str) -> None:
     """Send what is due of a case, to all its destinations side by side: none waits for another."""
     now = house.now()
+    for late in house.committing.overdue(case_id, now):
+        _not_committed(house, late, CommitmentState.LATE, "no confirmation came in time")
     leased = house.delivering.lease(case_id, now, now + house.policy.delivery_lease)
     if leased:
         with ThreadPoolExecutor(len(leased), thread_name_prefix="deliver") as threads:
             list(threads.map(partial(_attempt, house), leased))
+    now = house.now()
+    for commitment in house.committing.lease(case_id, now, now + house.policy.delivery_lease):
+        _ask(house, commitment)
 
 
 def _attempt(house: House, delivery: Delivery) -> None:
@@ -298,8 +306,56 @@ def _attempt(house: House, delivery: Delivery) -> None:
         house.delivering.postponed(delivery, str(unavailable), retry_at, down_until)
         house.audit.note("delivery postponed", delivery.case_id, outcome=str(unavailable), **about)
     else:
-        house.delivering.delivered(delivery, answer, house.now())
+        now, patience = house.now(), house.destinations.patience(delivery.destination)
+        house.delivering.delivered(delivery, answer, now, now + patience if patience else None)
         house.audit.note("delivered", delivery.case_id, outcome=answer, **about)
+
+
+def _ask(house: House, commitment: Commitment) -> None:
+    """Ask a destination whether it keeps what it was sent."""
+    try:
+        result = house.destinations.ask(commitment)
+    except DeliveryRefused as refused:
+        _not_committed(house, commitment, CommitmentState.FAILED, str(refused))
+    except DestinationUnavailable as unavailable:
+        retry_at = house.now() + pause(house.policy, commitment.attempts)
+        house.committing.postponed(commitment, str(unavailable), retry_at)
+    else:
+        house.committing.asked(commitment)
+        house.audit.note("commitment asked for", commitment.delivery.case_id, **_about(commitment))
+        if result:
+            take_commitment(house, result, commitment.delivery.destination)
+
+
+def take_commitment(house: House, result: Result, told_by: str) -> bool:
+    """A destination has said whether it keeps a document; False where we had not asked."""
+    commitment = house.committing.find(result.transaction_uid)
+    if commitment is None:
+        return False
+    document = commitment.delivery.document.id
+    if any(reference.sop_instance_uid == document for reference in result.committed):
+        house.committing.committed(commitment, house.now())
+        house.audit.note("committed", commitment.delivery.case_id, told_by=told_by, **_about(commitment))
+        return True
+    reasons = [str(failed) for failed in result.failed if failed.reference.sop_instance_uid == document]
+    _not_committed(house, commitment, CommitmentState.FAILED, *(reasons or ["its answer does not name the document"]))
+    return True
+
+
+def _not_committed(house: House, commitment: Commitment, state: CommitmentState, reason: str) -> None:
+    """The document is sent once more and asked for again, until that was done often enough."""
+    delivery, now, sent = commitment.delivery, house.now(), commitment.asked_before + 1
+    again = sent < house.destinations.most_commitments(delivery.destination)
+    outcome = f"not committed: {reason}" if again else f"sent {sent} times and not committed; the last time: {reason}"
+    send_at = now + pause(house.policy, sent) if again else None
+    if house.committing.failed(commitment, state, outcome, now, send_at):
+        house.audit.note("not committed", delivery.case_id, outcome=outcome, again=again, **_about(commitment))
+
+
+def _about(commitment: Commitment) -> dict[str, str | int]:
+    delivery = commitment.delivery
+    about: dict[str, str | int] = {"destination": delivery.destination, "document": delivery.document.id}
+    return about | {"version": delivery.version, "transaction": commitment.transaction_uid}
 
 
 def pause(policy: Policy, failures: int) -> timedelta:

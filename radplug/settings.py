@@ -30,6 +30,7 @@ AeTitle = Annotated[
 ]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
+HostPort = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.\[\]:-]+:[0-9]{1,5}$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9_.-]+$")]
 
 
@@ -67,6 +68,14 @@ class ListenerSettings(Section):
     accept_any_calling_ae: bool = Field(False, description="let every AE title in; for a demo or a test bench only")
     maximum_pdu: int = Field(131072, ge=4096, le=1 << 20, description="longest PDU that we take, bytes")
     maximum_associations: int = Field(50, ge=1, description="associations at a time; more are rejected for the moment")
+    commitment: bool = Field(
+        False, description="answer storage commitment; a sender may then delete what radplug has said it keeps"
+    )
+    commitment_reports: dict[AeTitle, HostPort] = Field(
+        {},
+        description='where senders that are no [[pacs]] take its answers, { "CT1" = "192.0.2.20:104" }; '
+        "others have them on their own association",
+    )
     tls: ListenerTlsSettings | None = Field(None, description="a second port, with TLS")
 
     @model_validator(mode="after")
@@ -195,6 +204,13 @@ class PacsDestination(Destination):
         min_length=1,
         description="what it is sent, each in a series of its own: basic-text-sr, comprehensive-3d-sr, pdf, "
         "secondary-capture",
+    )
+    commitment: bool = Field(False, description="ask it to confirm that it keeps each document (storage commitment)")
+    commitment_seconds: Seconds = Field(
+        3600.0, description="a document whose confirmation has not come in so long is sent again"
+    )
+    commitment_attempts: int = Field(
+        3, ge=1, description="a document that was sent so often unconfirmed becomes a dead letter"
     )
     tls: PacsTlsSettings | None = Field(None, description="TLS with it")
 

@@ -19,6 +19,7 @@ from hl7.errors import Unavailable
 from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
 from radplug import certificates, clock, pipeline, worker
 from radplug.clock import Doorbell
+from radplug.commitment_desk import CommitmentDesk
 from radplug.hl7_in import inbox
 from radplug.supervisor import StationFailed, end_with_parent
 from radplug.wiring import House
@@ -43,6 +44,7 @@ def listen(house: House) -> None:
         house.audit.note("TLS refused", address=address, reason=reason)
 
     with at_work(house, "listener") as stop:
+        desk = CommitmentDesk(house)
         listener = Listener(
             s.ae_title,
             s.host,
@@ -51,6 +53,7 @@ def listen(house: House) -> None:
             secure=SecurePort(s.tls.port, certificates.accepting(s.tls), distrusted) if s.tls else None,
             calling_ae_titles=s.callers,
             further_ae_titles=frozenset(s.further_ae_titles),
+            commitment=desk if desk.is_open else None,
             maximum_pdu=s.maximum_pdu,
             maximum_associations=s.maximum_associations,
         )
@@ -64,6 +67,8 @@ def listen(house: House) -> None:
         where = _where(s.host, listener.port if s.plain else None, listener.secure_port if s.tls else None)
         house.stations.ready("listener", house.now(), f"{s.ae_title} on {where}")
         log.info("ready", ae_title=s.ae_title, listens_on=where)
+        if desk.is_open:
+            threading.Thread(target=desk.run, args=(stop,), name="commitment", daemon=True).start()
         stop.wait()
         listener.stop()
 

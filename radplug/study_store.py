@@ -13,7 +13,8 @@ import uuid
 from datetime import datetime
 from pathlib import Path
 
-from dicom_io.errors import NoSpace
+from dicom_io.errors import NoSpace, Unreadable
+from dicom_io.part10 import read_transfer_syntax
 from radplug.domain import StoredFile
 
 PARTIAL = ".part"
@@ -51,6 +52,15 @@ class StudyStore:
         file = Path("studies") / at.strftime("%Y-%m-%d") / f"{file_id}.dcm"
         write_durably(self.root / file, header, data_set)
         return StoredFile(file_id, str(file), sha256, len(header) + len(data_set))
+
+    def holds(self, file: str, sha256: str) -> bool:
+        """Whether an instance's file is there, with the very data set that came."""
+        try:
+            with (self.root / file).open("rb") as stream:
+                read_transfer_syntax(stream)
+                return hashlib.file_digest(stream, "sha256").hexdigest() == sha256
+        except (OSError, Unreadable):
+            return False
 
     def discard(self, stored: StoredFile) -> None:
         (self.root / stored.file).unlink(missing_ok=True)

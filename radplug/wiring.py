@@ -16,6 +16,8 @@ from radplug.audit import AuditTrail
 from radplug.domain import Lease, Patience
 from radplug.lease_keeper import LeaseKeeper
 from radplug.parts import Policy
+from radplug.records.commitment_requests import CommitmentRequests
+from radplug.records.committing import Committing
 from radplug.records.database import Database
 from radplug.records.delivering import Delivering
 from radplug.records.desks import Desks
@@ -114,6 +116,14 @@ class House:
     @cached_property
     def delivering(self) -> Delivering:
         return Delivering(self.database)
+
+    @cached_property
+    def committing(self) -> Committing:
+        return Committing(self.database)
+
+    @cached_property
+    def commitment_requests(self) -> CommitmentRequests:
+        return CommitmentRequests(self.database)
 
     @cached_property
     def viewing(self) -> Viewing:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import uuid
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from radplug.domain import CaseState, Delivery, DeliveryState, StaleWork
+from radplug.domain import CaseState, CommitmentState, Delivery, DeliveryState, StaleWork
 from radplug.records.database import Database, insert_or_ignore
 from radplug.records.moves import move
-from radplug.records.schema import cases, deliveries, destinations
+from radplug.records.schema import cases, commitments, deliveries, destinations
 from radplug.records.viewing import delivery_of
 
 WAITING = deliveries.c.state == DeliveryState.WAITING
@@ -67,21 +68,22 @@ class Delivering:
             )
             return [delivery_of(row) for row in leased]
 
-    def delivered(self, delivery: Delivery, outcome: str, now: datetime) -> None:
-        """The destination has the document. The case is delivered once no destination lacks its latest version."""
+    def delivered(self, delivery: Delivery, outcome: str, now: datetime, commit_by: datetime | None = None) -> None:
+        """The destination has the document. The case is delivered once no destination lacks its latest version.
+
+        With `commit_by` the destination is to be asked, from now on, to confirm by then that it keeps it.
+        """
         with self._database.writing() as connection:
             _settle(
                 connection, delivery, state=DeliveryState.DELIVERED, outcome=outcome, ring_at=None, delivered_at=now
             )
             _release_next(connection, delivery, now)
             connection.execute(sa.delete(destinations).where(destinations.c.name == delivery.destination))
-            missing = sa.exists().where(
-                deliveries.c.case_id == cases.c.id,
-                deliveries.c.version == cases.c.version,
-                deliveries.c.state != DeliveryState.DELIVERED,
-            )
-            with suppress(StaleWork):  # a late image may have reopened the case
-                move(connection, delivery.case_id, CaseState.DELIVERED, cases.c.state == CaseState.DRAFTED, ~missing)
+            settle_case(connection, delivery.case_id)
+            if commit_by:
+                wanted = {"transaction_uid": f"2.25.{uuid.uuid4().int}", "delivery_id": delivery.id}
+                wanted |= {"state": CommitmentState.WANTED, "ring_at": now, "until": commit_by}
+                connection.execute(sa.insert(commitments).values(wanted))
 
     def postponed(self, delivery: Delivery, outcome: str, retry_at: datetime, down_until: datetime) -> None:
         """The destination did not take it: to be tried again at `retry_at`; others for it wait until `down_until`."""
@@ -111,8 +113,21 @@ class Delivering:
         """Put a case's dead letters back in the queue, as the same documents; how many."""
         fresh = {"state": DeliveryState.WAITING, "attempts": 0, "ring_at": now, "retry_at": None, "lease_until": None}
         dead = (deliveries.c.case_id == case_id, deliveries.c.state == DeliveryState.DEAD)
+        of_dead = commitments.c.delivery_id.in_(sa.select(deliveries.c.id).where(*dead))
         with self._database.writing() as connection:
+            connection.execute(sa.update(commitments).where(of_dead).values(state=CommitmentState.CLOSED, ring_at=None))
             return connection.execute(sa.update(deliveries).where(*dead).values(fresh)).rowcount
+
+
+def settle_case(connection: sa.Connection, case_id: str) -> None:
+    """The case is delivered, if no destination lacks its latest version."""
+    missing = sa.exists().where(
+        deliveries.c.case_id == cases.c.id,
+        deliveries.c.version == cases.c.version,
+        deliveries.c.state != DeliveryState.DELIVERED,
+    )
+    with suppress(StaleWork):  # a late image may have reopened the case
+        move(connection, case_id, CaseState.DELIVERED, cases.c.state == CaseState.DRAFTED, ~missing)
 
 
 def _may_go(now: datetime) -> sa.ColumnElement[bool]:

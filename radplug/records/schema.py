@@ -165,6 +165,34 @@ deliveries = sa.Table(
     sa.UniqueConstraint("case_id", "version", "destination", "document_id"),
 )
 
+commitments = sa.Table(  # whether a destination keeps what it was sent, each time that it is asked
+    "commitments",
+    metadata,
+    sa.Column("transaction_uid", UID, primary_key=True),
+    sa.Column("delivery_id", sa.Integer, sa.ForeignKey("deliveries.id"), nullable=False, index=True),
+    sa.Column("state", sa.String(16), nullable=False),  # domain.CommitmentState
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("ring_at", UtcDateTime, index=True),
+    sa.Column("retry_at", UtcDateTime),  # not to be asked before
+    sa.Column("until", UtcDateTime, nullable=False),  # then the answer is late
+    sa.Column("outcome", sa.Text, nullable=False, default=""),
+    sa.Column("settled_at", UtcDateTime),
+)
+
+commitment_requests = sa.Table(  # what others ask us about instances that we were sent
+    "commitment_requests",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("transaction_uid", UID, nullable=False, index=True),
+    sa.Column("calling_ae", sa.String(16), nullable=False),
+    sa.Column("references", sa.JSON, nullable=False),  # SOP Class and SOP Instance UIDs
+    sa.Column("duplicate", sa.Boolean, nullable=False),  # another request has that transaction UID
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("ring_at", UtcDateTime, index=True),  # null: answered, or given up
+    sa.Column("outcome", sa.Text, nullable=False, default=""),
+    sa.Column("received_at", UtcDateTime, nullable=False),
+)
+
 desks = sa.Table(  # cases that somebody has edited
     "desks",
     metadata,

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 GROUND_FLOOR = ("dicom_io", "hl7", "model_runtime")
 # What the words of the domain are made of: these modules hold words only, and need nothing but the standard library.
 WORD_FILES = {
+    "dicom_io.commitment",
     "dicom_io.study",
     "dicom_io.errors",
     "hl7.orders",
@@ -46,7 +47,7 @@ MAY_IMPORT = {
         *WORD_FILES,
     },
     "radplug.migrations": {"radplug.records"},
-    "radplug.study_store": {"radplug.domain", *WORD_FILES},
+    "radplug.study_store": {"radplug.domain", "dicom_io.part10", *WORD_FILES},
     "radplug.audit": {"radplug.records"},
     "radplug.lease_keeper": {"radplug.domain", "radplug.logs", "radplug.records"},
     "radplug.texts": set(),
@@ -79,7 +80,7 @@ MAY_IMPORT = {
 # Upstairs: wiring knows every floor, and these stand on it.
 ENTRANCES = {
     *("wiring", "clock", "worker", "stations", "doctor", "show", "demo", "demo_report", "acceptance", "cli"),
-    *("commands", "web", "hl7_in"),
+    *("commands", "commitment_desk", "web", "hl7_in"),
 }
 
 
