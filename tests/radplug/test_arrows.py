@@ -46,6 +46,7 @@ MAY_IMPORT = {
         *WORD_FILES,
     },
     "radplug.migrations": {"radplug.records"},
+    "radplug.priors": {"dicom_io.study"},
     "radplug.study_store": {"radplug.domain", *WORD_FILES},
     "radplug.audit": {"radplug.records"},
     "radplug.lease_keeper": {"radplug.domain", "radplug.logs", "radplug.records"},
