@@ -50,12 +50,13 @@ class Peer:
 
 @contextmanager
 def associated(
-    peer: Peer, contexts: list[PresentationContext], *, calling_ae: str, timeout: float
+    peer: Peer, contexts: list[PresentationContext], *, calling_ae: str, timeout: float, answers: int = 1
 ) -> Iterator[Association]:
     """An established association, released at the end.
 
     Args:
         timeout: seconds that the peer has for the connection, and then for each of its answers.
+        answers: of the peer that may wait for us to take them; a query has many.
 
     Raises:
         Rejected: the peer refuses the association for good, or every context.
@@ -68,7 +69,7 @@ def associated(
     ae.network_timeout = None  # an association that we hold open ourselves is not idle
     rejections: list[A_ASSOCIATE_RJ] = []
     handlers: list[evt.EventHandlerType] = [
-        (evt.EVT_CONN_OPEN, limit_connection, [timeout, LONGEST_PDU]),
+        (evt.EVT_CONN_OPEN, limit_connection, [timeout, LONGEST_PDU, None, answers]),
         (evt.EVT_PDU_RECV, _note_rejection, [rejections]),
     ]
     try:
