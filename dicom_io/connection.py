@@ -35,6 +35,7 @@ def limit_connection(
     seconds: float,
     largest_message: int,
     distrusted: Callable[[str, str], None] | None = None,
+    waiting: int = 1,
 ) -> None:
     """For EVT_CONN_OPEN: bounds what is read from the peer, and sends without Nagle's delay.
 
@@ -42,6 +43,7 @@ def limit_connection(
         seconds: what one PDU may take from its first byte to its last, and a send that makes no progress.
         largest_message: bytes of a DIMSE message; pynetdicom holds its command and data set in memory.
         distrusted: is told the address of a peer with which TLS failed, and why.
+        waiting: messages that may have come before one is dealt with; a query has many answers.
     """
     association = event.assoc
     transport = cast(AssociationSocket, association.dul.socket)
@@ -52,7 +54,7 @@ def limit_connection(
     def receive(length: int) -> bytearray:
         """`length` bytes; fewer tell pynetdicom that the connection is at its end."""
         data = bytearray()
-        if not (flaw := _flaw(association, length, largest_message)):
+        if not (flaw := _flaw(association, length, largest_message, waiting)):
             try:
                 data = _receive(connection, length, time.monotonic() + seconds)
             except TimeoutError:
@@ -78,13 +80,13 @@ def limit_connection(
     transport.recv = receive  # type: ignore[assignment, method-assign] # of this one only
 
 
-def _flaw(association: Association, length: int, largest_message: int) -> str:
+def _flaw(association: Association, length: int, largest_message: int, waiting: int) -> str:
     """Why the `length` bytes that come next are not to be read; empty when they are."""
     if length > LONGEST_PDU:
         return f"a PDU of {length} bytes was announced, at most {LONGEST_PDU} are read"
     if _bytes_held(association) + length > largest_message:
         return f"a message of more than {largest_message} bytes was sent"
-    if association.dimse.msg_queue.qsize() > 1:
+    if association.dimse.msg_queue.qsize() > waiting:
         return "messages came before the last was answered, which was not agreed (PS3.7 D.3.3.3)"
     return ""
 

@@ -219,6 +219,10 @@ def _shown(item: Dataset) -> str:
     if references := item.get("ReferencedSOPSequence"):
         uid, frame = references[0].get("ReferencedSOPInstanceUID", ""), references[0].get("ReferencedFrameNumber")
         return str(uid) if frame is None else f"{uid} frame {frame}"
+    if measured := item.get("MeasuredValueSequence"):
+        units = measured[0].get("MeasurementUnitsCodeSequence")
+        unit = units[0].get("CodeValue", "") if units else ""
+        return f"{measured[0].get('NumericValue', '')} {unit}".strip()
     for keyword in ("TextValue", "UID", "PersonName", "DateTime", "Date", "Time"):
         if keyword in item:
             return plain_text(str(item[keyword].value))

@@ -83,12 +83,26 @@ class Conflict:
     probability: float  # the model's, see second_look
 
 
+class Why(StrEnum):
+    """Why something of the model's does not stand in the draft."""
+
+    OPPOSES = "opposes"  # a dictated phrase: see agreement
+    COMPARES = "compares"  # with a study that the model was not given: see comparisons
+
+    @property
+    def in_words(self) -> str:
+        if self is Why.OPPOSES:
+            return "it opposes what was dictated"
+        return "it compares with a study that the model was not given"
+
+
 @dataclass(frozen=True, slots=True)
 class Struck:
-    """A sentence of the model's that said the opposite of a dictated phrase, and was taken out: see agreement."""
+    """A sentence of the model's, or its part of one, that was taken out."""
 
     section: str
     text: str
+    why: Why = Why.OPPOSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,5 +152,8 @@ class DraftText:
             missing=tuple(row["missing"]),
             placements=tuple(Placement(**placement) for placement in row["placements"]),
             anchor_conflicts=tuple(Conflict(**conflict) for conflict in row["anchor_conflicts"]),
-            struck=tuple(Struck(**struck) for struck in row["struck"]),
+            struck=tuple(
+                Struck(struck["section"], struck["text"], Why(struck.get("why", Why.OPPOSES)))
+                for struck in row["struck"]
+            ),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from threading import Event
 
 import numpy as np
@@ -14,6 +15,7 @@ from model_runtime.canvas import Anchor, Kind, Layout, Template, lay, pages
 from model_runtime.checkpoints.checkpoint import LoadedModel
 from model_runtime.contradictions import second_look
 from model_runtime.contradictions.agreement import stated, strike
+from model_runtime.contradictions.comparisons import strike_comparisons
 from model_runtime.contradictions.second_look import conflicts
 from model_runtime.denoising.gap_lengths import best_layout
 from model_runtime.denoising.infill import Filled, Job
@@ -39,6 +41,7 @@ class Wish:
     reach: Reach = Reach.REPORT
     stop: Event | None = None
     conflict_limit: float = second_look.LIMIT
+    priors: frozenset[date] = frozenset()  # days of the earlier studies that the model is given
 
 
 class Drafting:
@@ -120,7 +123,8 @@ class Drafting:
             self._prefix = extended(self._loaded, self._prefix, self._read_off(filled.ids))
 
     def result(self) -> DraftText:
-        sections, struck = strike(self._sections)
+        sections, comparing = strike_comparisons(self._sections, self._wish.priors)
+        sections, opposing = strike(sections)
         return DraftText(
             sections=sections,
             identity=self._identity,
@@ -128,7 +132,7 @@ class Drafting:
             missing=missing(self._wish.template, sections),
             placements=self._placements,
             anchor_conflicts=tuple(self._conflicts),
-            struck=struck,
+            struck=(*comparing, *opposing),
         )
 
     def _of(self, section: str) -> list[Anchor]:

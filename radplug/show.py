@@ -89,7 +89,7 @@ def _remarks(drafted: Draft) -> Iterator[Text]:
     for conflict in text.anchor_conflicts:
         yield Text(f"the model does not see in the images ({conflict.probability:.2f}): {conflict.phrase}", "yellow")
     for struck in text.struck:
-        yield Text(f"struck from {struck.section}, since it opposes what was dictated: {struck.text}", "yellow")
+        yield Text(f"struck from {struck.section}, since {struck.why.in_words}: {struck.text}", "yellow")
     for placed in text.placements:
         yield Text(f"placed in {placed.section} by the model ({placed.probability:.2f}): {placed.phrase}")
     for section in text.missing:

@@ -6,11 +6,11 @@ against such a phrase is struck out, and the draft says what was struck. Standar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from model_runtime.assembly import SENTENCE_END
 from model_runtime.contradictions.claims import claims
+from model_runtime.contradictions.sentences import is_models, sentences_of, without_space_before
 from model_runtime.draft_text import Author, SectionText, Span, Struck
 
 Stated = dict[str, set[str]]  # findings that phrases speak of, and the values that they give them
@@ -38,12 +38,12 @@ def strike(sections: Sequence[SectionText]) -> tuple[tuple[SectionText, ...], tu
     A sentence that holds any of the radiologist's words is the radiologist's, whoever wrote the rest: "No" before a
     dictated "right effusion" decides what was meant. Only sentences that are all the model's are struck.
     """
-    sentences = {section.name: list(_sentences(section.spans)) for section in sections}
+    sentences = {section.name: list(sentences_of(section.spans)) for section in sections}
     by_radiologist = stated(
         "".join(span.text for span in sentence)
         for each in sentences.values()
         for sentence in each
-        if not _is_models(sentence)
+        if not is_models(sentence)
     )
     kept: list[SectionText] = []
     struck: list[Struck] = []
@@ -51,37 +51,11 @@ def strike(sections: Sequence[SectionText]) -> tuple[tuple[SectionText, ...], tu
         spans: list[Span] = []
         for sentence in sentences[section.name]:
             text = "".join(span.text for span in sentence)
-            if not _is_models(sentence) or not opposes(text, by_radiologist):
-                spans += sentence if spans or not _is_models(sentence) else _without_space_before(sentence)
+            if not is_models(sentence) or not opposes(text, by_radiologist):
+                spans += sentence if spans or not is_models(sentence) else without_space_before(sentence)
                 continue
             struck.append(Struck(section.name, text.strip()))
             if text.endswith(" ") and spans:  # it held the space before an anchor
                 spans.append(Span(" ", Author.MODEL))
         kept.append(replace(section, spans=tuple(span for span in spans if span.text)))
     return tuple(kept), tuple(struck)
-
-
-def _is_models(sentence: Sequence[Span]) -> bool:
-    return all(span.kind is Author.MODEL for span in sentence)
-
-
-def _sentences(spans: Sequence[Span]) -> Iterator[list[Span]]:
-    """Spans that make a sentence together; a dictated phrase without a full stop ends where a capital follows."""
-    sentence: list[Span] = []
-    for span in spans:
-        if sentence and _ends(sentence, span):
-            yield sentence
-            sentence = []
-        sentence.append(span)
-    if sentence:
-        yield sentence
-
-
-def _ends(sentence: Sequence[Span], following: Span) -> bool:
-    if SENTENCE_END.search("".join(span.text for span in sentence)):
-        return True
-    return sentence[-1].kind is not Author.MODEL and following.text.lstrip()[:1].isupper()
-
-
-def _without_space_before(sentence: Sequence[Span]) -> list[Span]:
-    return [replace(sentence[0], text=sentence[0].text.lstrip()), *sentence[1:]]

@@ -23,7 +23,7 @@ from model_runtime.canvas import Anchor
 from model_runtime.checkpoints import checkpoint
 from model_runtime.checkpoints.checkpoint import LoadedModel
 from model_runtime.contradictions.claims import claims
-from model_runtime.draft_text import DraftText, SectionText
+from model_runtime.draft_text import DraftText, SectionText, Why
 from model_runtime.drafter import Drafter
 from model_runtime.drafting import Wish
 from model_runtime.evaluation.scores import Scores
@@ -153,7 +153,12 @@ def _reports(
         before = _made(drafter.draft_all([replace(wish, anchors=()) for wish in wishes]))
         wishes = [replace(wish, present=draft, reach=Reach.GAP) for wish, draft in zip(wishes, before, strict=True)]
     return [
-        _Report(draft.sections, draft.steps, bool(draft.anchor_conflicts), bool(draft.struck))
+        _Report(
+            draft.sections,
+            draft.steps,
+            bool(draft.anchor_conflicts),
+            any(struck.why is Why.OPPOSES for struck in draft.struck),
+        )
         for draft in _made(drafter.draft_all(wishes))
     ]
 

@@ -72,6 +72,7 @@ class KeyImageAnswer(BaseModel):
 class StruckAnswer(BaseModel):
     section: str
     text: str
+    why: str = Field(description="In words")
 
 
 class PlacementAnswer(BaseModel):
@@ -84,7 +85,7 @@ class ReportAnswer(BaseModel):
     """AI draft, not reviewed."""
 
     sections: list[SectionAnswer]
-    struck: list[StruckAnswer] = Field(description="The model's sentences that oppose what was dictated")
+    struck: list[StruckAnswer] = Field(description="The model's sentences that were taken out")
     placements: list[PlacementAnswer] = Field(description="Phrases dictated for no section: the model chose one")
     missing: list[str] = Field(description="Sections that came out without text")
     conflicts: list[ConflictAnswer]
@@ -205,7 +206,7 @@ def _draft(draft: Draft, person: Person) -> DraftAnswer:
     text = draft.text
     report = ReportAnswer(
         sections=section_answers(text),
-        struck=[StruckAnswer(section=s.section, text=s.text) for s in text.struck],
+        struck=[StruckAnswer(section=s.section, text=s.text, why=s.why.in_words) for s in text.struck],
         placements=[
             PlacementAnswer(phrase=p.phrase, section=p.section, probability=p.probability) for p in text.placements
         ],

@@ -47,6 +47,7 @@ MAY_IMPORT = {
         *WORD_FILES,
     },
     "radplug.migrations": {"radplug.records"},
+    "radplug.priors": {"dicom_io.study"},
     "radplug.study_store": {"radplug.domain", "dicom_io.part10", *WORD_FILES},
     "radplug.audit": {"radplug.records"},
     "radplug.lease_keeper": {"radplug.domain", "radplug.logs", "radplug.records"},

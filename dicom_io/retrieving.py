@@ -1,0 +1,128 @@
+"""Query/Retrieve SCU, Study Root (PS3.4 C): which studies a patient has at a peer, and having it send one to us."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from pydicom import Dataset
+from pynetdicom import build_context
+from pynetdicom.status import STATUS_PENDING, STATUS_SUCCESS, code_to_category
+
+from dicom_io.association import Peer, associated
+from dicom_io.errors import DicomError, Rejected, Unavailable
+from dicom_io.study import Patient
+
+FIND: Final = "1.2.840.10008.5.1.4.1.2.2.1"  # Study Root Query/Retrieve Information Model
+MOVE: Final = "1.2.840.10008.5.1.4.1.2.2.2"
+
+# Failures that pass: out of resources (PS3.4 C.4.1.1.4, C.4.2.1.5).
+_PASSING: Final = frozenset({0xA700, 0xA701, 0xA702})
+_ANSWERS: Final = 10_000  # that may wait for us; a peer that sends faster is hung up on
+_WILDCARDS: Final = frozenset("*?\\")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundStudy:
+    """A study as the peer describes it: whether its patient is the one asked for is for the caller to compare."""
+
+    uid: str
+    patient: Patient
+    date: str  # DA, empty where it is not told
+    modalities: frozenset[str]
+    description: str
+
+
+def find_studies(patient_id: str, peer: Peer, *, calling_ae: str, timeout: float, most: int = 500) -> list[FoundStudy]:
+    """What the peer names when it is asked for a Patient ID.
+
+    Args:
+        timeout: seconds for the association, and then for each answer.
+        most: studies to take from the peer; further ones are not waited for.
+
+    Raises:
+        Rejected: the peer refuses the query, or the ID is empty or would ask for other patients as well.
+        Unavailable: the peer cannot be reached, or does not answer in time.
+    """
+    if not patient_id.strip() or _WILDCARDS.intersection(patient_id):
+        raise Rejected("a Patient ID is wanted that is not empty and has none of *, ? and backslash: it asks for one")
+    contexts = [build_context(FIND)]
+    found: list[FoundStudy] = []
+    with associated(peer, contexts, calling_ae=calling_ae, timeout=timeout, answers=_ANSWERS) as association:
+        answers = association.send_c_find(_query(patient_id), FIND)
+        for answer, identifier in answers:
+            if _is_pending(answer, peer) and identifier is not None:
+                found += _studies(identifier)
+            if len(found) >= most:
+                association.abort()
+                break
+    return found
+
+
+def move_study(study_uid: str, to: str, peer: Peer, *, calling_ae: str, timeout: float) -> int:
+    """Has the peer send a study to the AE title `to`, which it must know; how many instances it says that it sent.
+
+    Raises:
+        Rejected: the peer refuses, say because it does not know `to`, or could not send them all.
+        Unavailable: the peer cannot be reached, or says nothing for `timeout` seconds.
+    """
+    wanted = Dataset()
+    wanted.QueryRetrieveLevel = "STUDY"
+    wanted.StudyInstanceUID = study_uid
+    contexts, sent = [build_context(MOVE)], 0
+    with associated(peer, contexts, calling_ae=calling_ae, timeout=timeout, answers=_ANSWERS) as association:
+        for answer, _ in association.send_c_move(wanted, to, MOVE):
+            _is_pending(answer, peer)
+            sent = int(answer.get("NumberOfCompletedSuboperations") or sent)
+    return sent
+
+
+def _query(patient_id: str) -> Dataset:
+    query = Dataset()
+    query.SpecificCharacterSet = "ISO_IR 192"
+    query.QueryRetrieveLevel = "STUDY"
+    query.PatientID = patient_id
+    for keyword in ("IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex"):
+        setattr(query, keyword, "")
+    for keyword in ("StudyInstanceUID", "StudyDate", "ModalitiesInStudy", "StudyDescription"):
+        setattr(query, keyword, "")
+    return query
+
+
+def _studies(identifier: Dataset) -> Iterator[FoundStudy]:
+    """The study of an answer; none where it does not say which one it is."""
+    if not (uid := _text(identifier, "StudyInstanceUID")):
+        return
+    yield FoundStudy(
+        uid,
+        Patient(
+            id=_text(identifier, "PatientID"),
+            issuer=_text(identifier, "IssuerOfPatientID"),
+            name=_text(identifier, "PatientName"),
+            birth_date=_text(identifier, "PatientBirthDate"),
+            sex=_text(identifier, "PatientSex"),
+        ),
+        _text(identifier, "StudyDate"),
+        frozenset(filter(None, _text(identifier, "ModalitiesInStudy").split("\\"))),
+        _text(identifier, "StudyDescription"),
+    )
+
+
+def _text(identifier: Dataset, keyword: str) -> str:
+    value = identifier.get(keyword)
+    if value is None:
+        return ""
+    return "\\".join(map(str, value)) if hasattr(value, "append") else str(value).strip()
+
+
+def _is_pending(answer: Dataset, peer: Peer) -> bool:
+    """Whether more follows; False at the end that was wished for."""
+    if "Status" not in answer:
+        raise Unavailable(f"{peer} broke the association off, or did not answer in time")
+    status = answer.Status
+    category = code_to_category(status)
+    if category in (STATUS_SUCCESS, STATUS_PENDING):
+        return category == STATUS_PENDING
+    kind: type[DicomError] = Unavailable if status in _PASSING else Rejected
+    raise kind(f"{peer} answered 0x{status:04X}", comment=str(answer.get("ErrorComment", "")))

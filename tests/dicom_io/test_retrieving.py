@@ -1,0 +1,112 @@
+"""Asking an archive for a patient's studies, and having one sent: against pynetdicom's own Query/Retrieve SCP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pydicom
+import pytest
+from dimse_peers import bundled, free_port, listening
+from pydicom.dataset import Dataset
+from pydicom.uid import CTImageStorage
+from pynetdicom import AE, evt
+
+from dicom_io.errors import Rejected, Unavailable
+from dicom_io.listener import Arrival
+from dicom_io.retrieving import FIND, MOVE, FoundStudy, find_studies, move_study
+from dicom_io.sending import Peer
+from dicom_io.study import Patient
+
+
+@contextmanager
+def archive(found: list[Dataset], port: int = 0, status: int = 0xFF00) -> Iterator[tuple[Peer, list[Dataset]]]:
+    """An archive that names `found` to whoever asks, and sends CT_small to RADPLUG at `port`."""
+    asked: list[Dataset] = []
+
+    def find(event: evt.Event) -> Iterator[tuple[int, Dataset | None]]:
+        asked.append(event.identifier)
+        for each in found:
+            yield status, each
+
+    def move(event: evt.Event) -> Iterator[object]:
+        asked.append(event.identifier)
+        if event.move_destination != "RADPLUG":
+            yield None, None
+            return
+        yield "127.0.0.1", port, {"contexts": contexts}
+        yield 1
+        yield 0xFF00, pydicom.dcmread(bundled("CT_small.dcm"))
+
+    ae = AE("ARCHIVE")
+    ae.add_supported_context(FIND)
+    ae.add_supported_context(MOVE)
+    ae.add_requested_context(CTImageStorage)
+    contexts = ae.requested_contexts
+    handlers = [(evt.EVT_C_FIND, find), (evt.EVT_C_MOVE, move)]
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    try:
+        yield Peer("ARCHIVE", "127.0.0.1", server.server_address[1]), asked
+    finally:
+        server.shutdown()
+
+
+def named(uid: str, name: str = "Müller^Jürgen", modalities: list[str] | str = "CT") -> Dataset:
+    study = Dataset()
+    study.SpecificCharacterSet = "ISO_IR 100"
+    study.PatientID, study.IssuerOfPatientID, study.PatientName = "4711", "HOSP", name
+    study.PatientBirthDate, study.StudyInstanceUID, study.StudyDate = "19610203", uid, "20250304"
+    study.ModalitiesInStudy = modalities
+    return study
+
+
+def find(peer: Peer, patient_id: str = "4711", most: int = 500) -> list[FoundStudy]:
+    return find_studies(patient_id, peer, calling_ae="RADPLUG", timeout=5, most=most)
+
+
+def test_what_an_archive_names() -> None:
+    with archive([named("1.2.3", modalities=["CT", "SR"]), named("1.2.4")]) as (peer, asked):
+        first, second = find(peer)
+    patient = Patient("4711", "HOSP", "Müller^Jürgen", "19610203")
+    assert first == FoundStudy("1.2.3", patient, "20250304", frozenset({"CT", "SR"}), "")
+    assert second.modalities == {"CT"}
+    (query,) = asked
+    assert (query.QueryRetrieveLevel, query.PatientID) == ("STUDY", "4711")
+    assert "IssuerOfPatientID" in query
+
+
+def test_an_answer_without_its_study_is_none_and_no_more_are_taken_than_wanted() -> None:
+    with archive([named(""), *(named(f"1.2.{n}") for n in range(1, 9))]) as (peer, _):
+        assert [study.uid for study in find(peer, most=2)] == ["1.2.1", "1.2.2"]
+
+
+@pytest.mark.parametrize("patient_id", ["", " ", "47*", "4?11", "1\\2"])
+def test_nobody_else_is_asked_for(patient_id: str) -> None:
+    with archive([named("1.2.3")]) as (peer, asked):
+        with pytest.raises(Rejected):
+            find(peer, patient_id)
+        assert asked == []
+
+
+@pytest.mark.parametrize(("status", "kind"), [(0xA700, Unavailable), (0xC001, Rejected)])
+def test_what_an_archive_refuses(status: int, kind: type[Exception]) -> None:
+    with archive([named("1.2.3")], status=status) as (peer, _), pytest.raises(kind):
+        find(peer)
+
+
+def test_nobody_there() -> None:
+    with pytest.raises(Unavailable):
+        find(Peer("ARCHIVE", "127.0.0.1", free_port()))
+
+
+def test_a_study_comes_to_our_own_listener() -> None:
+    came: list[Arrival] = []
+    with listening(came.append) as ours, archive([], ours.port) as (peer, asked):
+        assert move_study("1.2.3", "RADPLUG", peer, calling_ae="RADPLUG", timeout=5) == 1
+    assert [arrival.instance.modality for arrival in came] == ["CT"]
+    assert asked[0].StudyInstanceUID == "1.2.3"
+
+
+def test_an_archive_that_does_not_know_us() -> None:
+    with archive([]) as (peer, _), pytest.raises(Rejected):
+        move_study("1.2.3", "NOBODY", peer, calling_ae="RADPLUG", timeout=5)
