@@ -107,6 +107,11 @@ def _pdf(dataset: Dataset) -> Iterator[str]:
     length = dataset.get("EncapsulatedDocumentLength")
     if not isinstance(length, int) or not 0 <= len(data) - length <= 1:
         yield "the length of the PDF is not the one that is given"
+    yield from check_pages(data)
+
+
+def check_pages(data: bytes) -> Iterator[str]:
+    """Each way in which a PDF is not a draft's."""
     if not data.startswith(b"%PDF-") or not data.rstrip(b"\0\r\n").endswith(b"%%EOF"):
         yield "it holds no whole PDF"
     pages = len(_PAGE.findall(data))

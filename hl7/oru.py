@@ -1,6 +1,7 @@
 """A draft report as an unsolicited result, ORU^R01 (HL7 2.5.1 chapter 7.3.1; IHE Radiology RAD-128).
 
     MSH PID PV1 ORC OBR  OBX study UID  OBX banner  OBX section ...
+    MSH PID PV1 ORC OBR  OBX study UID  OBX banner  OBX PDF
 
 The text of a section comes out of `read` byte for byte as it went into `build`: delimiters, spaces, blank lines and
 every character of Unicode. What HL7 cannot carry (control characters but LF and tab) is refused, never dropped.
@@ -8,16 +9,19 @@ every character of Unicode. What HL7 cannot carry (control characters but LF and
 
 from __future__ import annotations
 
+import binascii
+from base64 import b64decode, b64encode
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal
 
 from hl7.errors import Malformed
 from hl7.header import header_segment
 from hl7.message import TEXT_TYPES, Field, Message, Segment, carets, segment
-from hl7.patient import patient_segment
+from hl7.overrides import Override, overridden
+from hl7.patient import Patient, patient_segment
 from hl7.result import BANNER, Device, Label, ReceivedResult, Result, ResultSection
 from hl7.timestamps import known_digits, moment
 
@@ -31,15 +35,18 @@ class Version:
 
     structure: bool = True  # MSH-9 has its third component
     equipment: bool = True  # OBX-18 exists
+    alphabets: bool = True  # PID-5 may repeat
 
 
 VERSIONS: Mapping[str, Version] = {
+    "2.3": Version(structure=False, equipment=False, alphabets=False),
     "2.3.1": Version(structure=False, equipment=False),
     "2.4": Version(),
     "2.5": Version(),
     "2.5.1": Version(),
     "2.6": Version(),
     "2.7": Version(),
+    "2.8": Version(),
 }
 
 TextStyle = Literal["repeat", "line", "ft"]
@@ -52,12 +59,40 @@ _STYLES: Mapping[TextStyle, Callable[[str], list[tuple[str, Field]]]] = {
 }
 
 
-def build(result: Result, *, version: str = "2.5.1", text_style: TextStyle = "repeat") -> bytes:
+# What says that ED is a PDF. Receivers compare the first letter as well: in lower case it is taken for a CDA document.
+PDF_TYPE = ("Application", "PDF", "Base64")
+
+_Observation = tuple[Label, str, Field]  # OBX-3, OBX-2, OBX-5
+
+
+def build(
+    result: Result, *, version: str = "2.5.1", text_style: TextStyle = "repeat", overrides: Sequence[Override] = ()
+) -> bytes:
     """The message for `result`; the same result gives the same bytes.
 
     Raises:
         Malformed: a version that is not in VERSIONS, or a text that HL7 cannot carry.
     """
+    sections = (ResultSection(*BANNER, result.banner), *result.sections)
+    observations = [(each.label, *value) for each in sections for value in _STYLES[text_style](each.text)]
+    return _build(result, observations, version, overrides)
+
+
+def build_pdf(
+    result: Result, title: Label, pdf: bytes, *, version: str = "2.5.1", overrides: Sequence[Override] = ()
+) -> bytes:
+    """A message with the report as a PDF in the place of its sections.
+
+    It is one of its own because receivers that find a document keep nothing else of a message.
+
+    Raises:
+        Malformed: as for `build`.
+    """
+    document: Field = ("", *PDF_TYPE, b64encode(pdf).decode())
+    return _build(result, [(BANNER, "TX", result.banner), (title, "ED", document)], version, overrides)
+
+
+def _build(result: Result, observations: Sequence[_Observation], version: str, overrides: Sequence[Override]) -> bytes:
     if version not in VERSIONS:
         raise Malformed(f"results are sent in version {', '.join(VERSIONS)}: set one of these for the destination")
     message_type = ("ORU", "R01", "ORU_R01") if VERSIONS[version].structure else ("ORU", "R01")
@@ -67,10 +102,10 @@ def build(result: Result, *, version: str = "2.5.1", text_style: TextStyle = "re
         3: carets(order.filler_order_number or order.accession_number),  # a correction is filed by it, so never empty
     }
     procedure = order.procedure_code if any(order.procedure_code) else ANY_PROCEDURE
-    return Message(
+    message = Message(
         (
             header_segment(result.header, message_type, version),
-            patient_segment(result.patient),
+            patient_segment(result.patient if VERSIONS[version].alphabets else _in_one_alphabet(result.patient)),
             segment("PV1", {1: "1", 2: result.patient_class}),
             segment("ORC", {1: "RE", **numbers}),
             segment(
@@ -88,9 +123,27 @@ def build(result: Result, *, version: str = "2.5.1", text_style: TextStyle = "re
                 },
             ),
             segment("OBX", {1: "1", 2: "ST", 3: _coded(STUDY_UID), 5: result.study_uid, 11: "O"}),
-            *_text_segments(result, VERSIONS[version], _STYLES[text_style]),
+            *_observed(result, observations, VERSIONS[version]),
         )
-    ).encode()
+    )
+    return overridden(message, overrides, _numbers(result)).encode()
+
+
+def _in_one_alphabet(patient: Patient) -> Patient:
+    return replace(patient, name=next(filter(None, patient.name.split("=")), ""))
+
+
+def _numbers(result: Result) -> Mapping[str, str]:
+    """What overrides may ask for."""
+    order = result.order
+    return {
+        "accession_number": order.accession_number,
+        "placer_order_number": order.placer_order_number,
+        "filler_order_number": order.filler_order_number,
+        "requested_procedure_id": order.requested_procedure_id,
+        "study_uid": result.study_uid,
+        "patient_id": result.patient.id,
+    }
 
 
 def _coded(label: Label) -> tuple[str, str, str]:
@@ -99,23 +152,19 @@ def _coded(label: Label) -> tuple[str, str, str]:
     return code, name, scheme
 
 
-def _text_segments(
-    result: Result, version: Version, style: Callable[[str], list[tuple[str, Field]]]
-) -> Iterator[Segment]:
-    sections = (ResultSection(*BANNER, result.banner), *result.sections)
-    observations = [(section, *observation) for section in sections for observation in style(section.text)]
+def _observed(result: Result, observations: Sequence[_Observation], version: Version) -> Iterator[Segment]:
     device = result.device
-    occurrences = Counter(section.label[:2] for section, *_ in observations)
+    occurrences = Counter(label[:2] for label, *_ in observations)
     seen: Counter[tuple[str, ...]] = Counter()
-    for number, (section, value_type, value) in enumerate(observations, 2):
-        code = section.label[:2]  # a name does not tell observations apart, OBX-4 does
+    for number, (label, value_type, value) in enumerate(observations, 2):
+        code = label[:2]  # a name does not tell observations apart, OBX-4 does
         seen[code] += 1
         yield segment(
             "OBX",
             {
                 1: str(number),
                 2: value_type,
-                3: _coded(section.label),
+                3: _coded(label),
                 4: str(seen[code]) if occurrences[code] > 1 else "",
                 5: value,
                 11: result.status,
@@ -159,6 +208,26 @@ def read(raw: bytes) -> ReceivedResult:
 def texts_of(message: Message) -> list[Segment]:
     """The OBX segments that hold narrative."""
     return [obx for obx in message.all("OBX") if message.get(obx, 2) in TEXT_TYPES]
+
+
+def pdf_of(message: Message) -> bytes | None:
+    """The PDF that a message holds, if it does hold one.
+
+    Raises:
+        Malformed: what stands in its place is not Base64.
+    """
+    for obx in documents_of(message):
+        if message.components(obx, 5)[1:4] == PDF_TYPE:
+            try:
+                return b64decode(message.get(obx, 5, 5), validate=True)
+            except binascii.Error:
+                raise Malformed("OBX-5.5 is not Base64, so there is no PDF to be read") from None
+    return None
+
+
+def documents_of(message: Message) -> list[Segment]:
+    """The OBX segments that hold a document."""
+    return [obx for obx in message.all("OBX") if message.get(obx, 2) == "ED"]
 
 
 def label_of(message: Message, obx: Segment) -> Label:

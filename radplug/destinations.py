@@ -13,7 +13,8 @@ import hl7.errors
 from dicom_io import committing, page_checks, report_checks, sending
 from dicom_io.commitment import Reference, Request, Result
 from dicom_io.reading import read_instance
-from hl7 import acknowledgement, checks, mllp
+from hl7 import acknowledgement, checks, mllp, oru
+from hl7.message import Message
 from radplug import certificates
 from radplug.domain import Commitment, Delivery, DeliveryRefused, DestinationUnavailable, DocumentKind
 from radplug.settings import PacsDestination, ReportingDestination
@@ -45,7 +46,7 @@ class Destinations:
         """
         data = self._store.path(delivery.document.file).read_bytes()
         try:
-            if delivery.document.kind is DocumentKind.ORU:
+            if delivery.document.kind.is_hl7:
                 return self._send_oru(data, delivery)
             return self._send_object(data, delivery)
         except KeyError:
@@ -96,6 +97,8 @@ class Destinations:
     def _send_oru(self, data: bytes, delivery: Delivery) -> str:
         reporting = self._reporting[delivery.destination]
         _require_fit([str(finding) for finding in checks.check(data)])
+        if pdf := oru.pdf_of(Message.parse(data)):
+            _require_fit(list(page_checks.check_pages(pdf)))
         answer = mllp.exchange(data, reporting.host, reporting.port, timeout=reporting.timeout_seconds)
         acknowledged = acknowledgement.read(answer)
         acknowledgement.settle(acknowledged, delivery.document.id)

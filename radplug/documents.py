@@ -20,6 +20,7 @@ from hl7 import oru
 from hl7.errors import Malformed
 from hl7.header import Application, Header
 from hl7.orders import Order
+from hl7.overrides import overrides
 from hl7.patient import Patient
 from hl7.result import Device, Result, ResultSection
 from model_runtime.canvas import Code
@@ -76,7 +77,11 @@ class Documents:
         outgoing = [
             (each.name, document) for each in pacs for shape in dict.fromkeys(each.shapes) for document in made[shape]
         ]
-        return outgoing + [(each.name, self._oru(case, draft, source.instance, each)) for each in reporting]
+        for each in reporting:
+            outgoing.append((each.name, self._oru(case, draft, source.instance, each)))
+            if each.pdf:
+                outgoing.append((each.name, self._oru_pdf(case, draft, source, each)))
+        return outgoing
 
     def _report(self, case: Case, draft: Draft, source: Instance) -> sr.DraftReport:
         shown = tuple(sr.ImageReference(image.sop_instance_uid, image.frame) for image in draft.images)
@@ -127,11 +132,19 @@ class Documents:
 
     def _oru(self, case: Case, draft: Draft, source: Instance, to: ReportingDestination) -> Document:
         control_id = uuid.uuid4().hex[:20]
-        data = oru.build(
-            self._result(case, draft, source, to, control_id), version=to.version, text_style=to.text_style
-        )
+        result = self._result(case, draft, source, to, control_id)
+        data = oru.build(result, version=to.version, text_style=to.text_style, overrides=overrides(to.fields))
         file = self._store.keep_document(case.id, draft.version, f"oru-{control_id}.hl7", data)
         return Document(DocumentKind.ORU, control_id, "", file)
+
+    def _oru_pdf(self, case: Case, draft: Draft, source: KeptInstance, to: ReportingDestination) -> Document:
+        control_id = uuid.uuid4().hex[:20]
+        result = self._result(case, draft, source.instance, to, control_id)
+        pdf = self._shapes.pdf(self._report(case, draft, source.instance), case, draft, source)
+        title = (draft.title.value, draft.title.scheme, draft.title.meaning)
+        data = oru.build_pdf(result, title, pdf, version=to.version, overrides=overrides(to.fields))
+        file = self._store.keep_document(case.id, draft.version, f"oru-pdf-{control_id}.hl7", data)
+        return Document(DocumentKind.ORU_PDF, control_id, "", file)
 
     def _result(self, case: Case, draft: Draft, source: Instance, to: ReportingDestination, control_id: str) -> Result:
         patient, observer = case.patient, self._observer(draft)

@@ -235,6 +235,11 @@ class DocumentKind(StrEnum):
     PDF = "pdf"  # DICOM Encapsulated PDF
     CAPTURE = "capture"  # DICOM Secondary Capture, one for each page
     ORU = "oru"  # HL7 ORU^R01
+    ORU_PDF = "oru-pdf"  # HL7 ORU^R01 that holds a PDF
+
+    @property
+    def is_hl7(self) -> bool:
+        return self in (DocumentKind.ORU, DocumentKind.ORU_PDF)
 
 
 @dataclass(frozen=True, slots=True)

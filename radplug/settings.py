@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from hl7.errors import Malformed
 from hl7.message import codec
+from hl7.overrides import overrides
 from radplug.people import Role, SessionLife
 
 AeTitle = Annotated[
@@ -215,6 +216,14 @@ class PacsDestination(Destination):
     tls: PacsTlsSettings | None = Field(None, description="TLS with it")
 
 
+def _settable(fields: dict[str, str]) -> dict[str, str]:
+    try:
+        overrides(fields)
+    except Malformed as error:
+        raise ValueError(str(error)) from None
+    return fields
+
+
 class ReportingDestination(Destination):
     """A reporting system that takes the draft as HL7 ORU^R01 over MLLP; `[[reporting]]`, none or several."""
 
@@ -224,7 +233,13 @@ class ReportingDestination(Destination):
     text_style: Literal["repeat", "line", "ft"] = Field(
         "repeat", description="OBX-5: repetitions, an OBX a line, or FT"
     )
-    version: Literal["2.5.1"] = Field("2.5.1", description="HL7 version")
+    version: Literal["2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.8"] = Field(
+        "2.5.1", description="HL7 version, MSH-12: 2.3 to 2.8"
+    )
+    pdf: bool = Field(False, description="send the draft as a PDF as well, in a message of its own")
+    fields: Annotated[dict[str, str], AfterValidator(_settable)] = Field(
+        {}, description='fields that it wants otherwise: { "OBR-24" = "CT", "OBR-20" = "{accession_number}" }'
+    )
     sending_facility: str = Field("HOSPITAL", description="MSH-4")
     receiving_application: str = Field("REPORTING", description="MSH-5")
     receiving_facility: str = Field("HOSPITAL", description="MSH-6")

@@ -17,6 +17,7 @@ from pydicom.dataset import Dataset
 
 from dicom_io import structured_report
 from dicom_io.clinical_header import read_header, with_patient
+from dicom_io.page_drawing import pdf
 from dicom_io.page_objects import encapsulated_pdf, secondary_capture
 from dicom_io.report import DocumentIds, DraftReport, Predecessor
 from dicom_io.report_pages import Page, lay_out
@@ -81,9 +82,21 @@ class Shapes:
             Refused: the report, or the study itself, cannot stand in one of the shapes.
         """
         study = Study.of(kept.instance for kept in instances)
-        header = with_patient(read_header(self._store.path(source.file)), case.patient, source.instance.patient)
-        work = _Work(report, study, header, draft.version, draft.drafted_at.astimezone())
+        work = _Work(report, study, self._header(case, source), draft.version, draft.drafted_at.astimezone())
         return {shape: list(self._make(KINDS[shape], case, work)) for shape in shapes}
+
+    def pdf(self, report: DraftReport, case: Case, draft: Draft, source: KeptInstance) -> bytes:
+        """The draft on pages, by itself.
+
+        Raises:
+            Refused: its text cannot be drawn.
+        """
+        at = draft.drafted_at.astimezone()
+        pages = lay_out(report, self._header(case, source), draft.version, at, self._typefaces)
+        return pdf(pages, f"{pages[0].watermark}: {report.title.meaning}", at, self._typefaces)
+
+    def _header(self, case: Case, source: KeptInstance) -> Dataset:
+        return with_patient(read_header(self._store.path(source.file)), case.patient, source.instance.patient)
 
     def _make(self, kind: DocumentKind, case: Case, work: _Work) -> Iterator[Document]:
         before = self._before(kind, case, work.version)

@@ -9,13 +9,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from radplug.domain import CaseState, CommitmentState, Delivery, DeliveryState, StaleWork
+from radplug.domain import CaseState, CommitmentState, Delivery, DeliveryState, DocumentKind, StaleWork
 from radplug.records.database import Database, insert_or_ignore
 from radplug.records.moves import move
 from radplug.records.schema import cases, commitments, deliveries, destinations
 from radplug.records.viewing import delivery_of
 
 WAITING = deliveries.c.state == DeliveryState.WAITING
+IN_TURN = [kind for kind in DocumentKind if kind.is_hl7]  # first in, first out for each destination
 
 
 class Delivering:
@@ -40,17 +41,20 @@ class Delivering:
             connection.execute(sa.update(deliveries).where(WAITING, _may_go(now)).values(ring_at=now))
 
     def lease(self, case_id: str, now: datetime, until: datetime) -> list[Delivery]:
-        """The case's deliveries to attempt now: to each destination that is up, the oldest version it lacks.
+        """The case's deliveries to attempt now: to each destination that is up, the oldest version it lacks,
+        and of messages, whatever their case, the oldest that waits for it.
 
         Each is leased until `until`, so a second doorbell finds nothing to do. Those to a destination that is down
         are left for the clock.
         """
         older = deliveries.alias()
         lacks_older = sa.exists().where(
-            older.c.case_id == deliveries.c.case_id,
             older.c.destination == deliveries.c.destination,
-            older.c.version < deliveries.c.version,
             older.c.state == DeliveryState.WAITING,
+            sa.or_(
+                sa.and_(older.c.case_id == deliveries.c.case_id, older.c.version < deliveries.c.version),
+                sa.and_(older.c.kind.in_(IN_TURN), deliveries.c.kind.in_(IN_TURN), older.c.id < deliveries.c.id),
+            ),
         )
         down_until = (
             sa.select(destinations.c.down_until)
@@ -142,6 +146,10 @@ def _settle(connection: sa.Connection, delivery: Delivery, **values: Any) -> Non
 
 
 def _release_next(connection: sa.Connection, delivery: Delivery, now: datetime) -> None:
-    """The case's next version for the same destination may go at once."""
-    later = (deliveries.c.case_id == delivery.case_id, deliveries.c.destination == delivery.destination, WAITING)
-    connection.execute(sa.update(deliveries).where(*later).values(ring_at=now))
+    """What has waited for this one may go at once: the case's next version, and the next message of any case."""
+    there = (deliveries.c.destination == delivery.destination, WAITING)
+    later = deliveries.c.case_id == delivery.case_id
+    if delivery.document.kind.is_hl7:
+        turn = sa.select(sa.func.min(deliveries.c.id)).where(*there, deliveries.c.kind.in_(IN_TURN))
+        later |= (deliveries.c.id == turn.scalar_subquery()) & _may_go(now)
+    connection.execute(sa.update(deliveries).where(*there, later).values(ring_at=now))

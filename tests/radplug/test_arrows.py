@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "radplug.parts": {"radplug.desk", "radplug.domain", *WORD_FILES},
     "radplug.pipeline": {"radplug.parts", "radplug.desk", "radplug.domain", *WORD_FILES},
     "radplug.people": set(),
-    "radplug.settings": {"radplug.people", "hl7.errors", "hl7.message"},
+    "radplug.settings": {"radplug.people", "hl7.errors", "hl7.message", "hl7.overrides"},
     "radplug.findings": set(),
     "radplug.anchors": set(),
     "radplug.body_part": set(),
