@@ -95,7 +95,7 @@ class CommitmentDesk:
 
     def _settle(self, asked: Asked, failure: str, *, again: bool = False) -> None:
         house = self._house
-        retry_at = house.now() + pipeline.pause(house.policy, asked.attempts) if again else None
+        retry_at = house.now() + house.policy.pause(asked.attempts) if again else None
         house.commitment_requests.settle(asked, failure or "told", retry_at)
         about = {"calling_ae": asked.calling_ae, "transaction": asked.request.transaction_uid}
         house.audit.note("commitment not told" if failure else "commitment told", reason=failure, again=again, **about)

@@ -50,6 +50,11 @@ class Policy:
     delivery_attempts: int
     delivery_lease: timedelta  # longer than the slowest destination's time-out
 
+    def pause(self, failures: int) -> timedelta:
+        """How long to wait after so many failures in a row: doubled each time, up to the longest."""
+        doubled: int = 2 ** min(failures - 1, 30)
+        return min(self.first_retry * doubled, self.longest_retry)
+
 
 class Store(Protocol):
     def digest(self, data_set: bytes) -> str: ...

@@ -10,33 +10,35 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from radplug import settings
 from radplug.cli import app
+from radplug.settings import Settings
+from radplug.settings.reference import SECTIONS, reference
+from radplug.settings.values import Section
 from radplug.supervisor import stations
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_the_reference_file_is_what_the_command_prints() -> None:
-    assert (ROOT / "deploy" / "radplug.toml").read_text(encoding="utf-8") == settings.reference()
+    assert (ROOT / "deploy" / "radplug.toml").read_text(encoding="utf-8") == reference()
 
 
 def test_the_reference_is_toml_and_every_value_in_it_is_the_default() -> None:
-    sections = tomllib.loads(settings.reference())
-    defaults = settings.Settings().model_dump(mode="json")
+    sections = tomllib.loads(reference())
+    defaults = Settings().model_dump(mode="json")
     for section, values in sections.items():
         for key, value in values.items():
             assert defaults[section][key] == value
 
 
-@pytest.mark.parametrize(("name", "section"), settings.SECTIONS)
-def test_every_setting_is_described(name: str, section: type[settings.Section]) -> None:
+@pytest.mark.parametrize(("name", "section"), SECTIONS)
+def test_every_setting_is_described(name: str, section: type[Section]) -> None:
     assert section.__doc__
     for key, info in section.model_fields.items():
-        if f"{name}.{key}" in dict(settings.SECTIONS):
+        if f"{name}.{key}" in dict(SECTIONS):
             continue
         assert info.description, f"{name}.{key} has no description"
-        assert re.search(rf"^(# )?{key} = .*# {re.escape(info.description)}$", settings.reference(), re.MULTILINE)
+        assert re.search(rf"^(# )?{key} = .*# {re.escape(info.description)}$", reference(), re.MULTILINE)
 
 
 def test_every_command_is_in_the_readme() -> None:

@@ -1,0 +1,19 @@
+"""START HERE: the way of a study through the house, one plain function for each stage, in order.
+
+    receive ──► close ──► draft ──► deliver
+    listener    clock     model     delivery
+                          worker    worker
+                      ▲
+                   redraft, accept: for whoever has the case open
+
+Every stage can be done again: what it decides stands in rows, and a stage that finds its work done, or taken by
+another, does nothing. What the stages ask of the house's parts stands in `parts`.
+"""
+
+from radplug.pipeline.committing import take_commitment
+from radplug.pipeline.delivering import deliver
+from radplug.pipeline.drafting import draft, draft_at_once
+from radplug.pipeline.editing import accept, redraft
+from radplug.pipeline.receiving import close, receive
+
+__all__ = ["accept", "close", "deliver", "draft", "draft_at_once", "receive", "redraft", "take_commitment"]

@@ -1,0 +1,88 @@
+"""All sections together, from a file under the environment."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from pydantic import ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from radplug.settings.drafting import DraftingSettings, ModelSettings
+from radplug.settings.receiving import AssemblySettings, Hl7Settings, ListenerSettings
+from radplug.settings.sending import (
+    DeliverySettings,
+    DeviceSettings,
+    PacsDestination,
+    PagesSettings,
+    ReportingDestination,
+)
+from radplug.settings.station import BrokerSettings, DatabaseSettings, LogSettings, StoreSettings
+from radplug.settings.values import SettingsError
+from radplug.settings.web import WebSettings
+
+
+class Settings(BaseSettings):
+    """All sections. Unknown keys are refused."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="RADPLUG_", env_nested_delimiter="__", extra="forbid", frozen=True, validate_default=True
+    )
+
+    listener: ListenerSettings = ListenerSettings()
+    hl7: Hl7Settings = Hl7Settings()
+    store: StoreSettings = StoreSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    broker: BrokerSettings = BrokerSettings()
+    assembly: AssemblySettings = AssemblySettings()
+    model: ModelSettings = ModelSettings()
+    drafting: DraftingSettings = DraftingSettings()
+    delivery: DeliverySettings = DeliverySettings()
+    device: DeviceSettings = DeviceSettings()
+    pages: PagesSettings = PagesSettings()
+    web: WebSettings = WebSettings()
+    log: LogSettings = LogSettings()
+    pacs: tuple[PacsDestination, ...] = ()
+    reporting: tuple[ReportingDestination, ...] = ()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment over the file."""
+        return env_settings, init_settings
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Settings:
+        names = [d.name for d in (*self.pacs, *self.reporting)]
+        twice = sorted({n for n in names if names.count(n) > 1})
+        if twice:
+            raise ValueError(f"two destinations are named {', '.join(twice)}; give each a name of its own")
+        return self
+
+    @property
+    def database_url(self) -> str:
+        return self.database.url or f"sqlite:///{(self.store.data / 'radplug.sqlite').resolve()}"
+
+
+def load(file: Path | None) -> Settings:
+    """Settings from a TOML file (none: the defaults) under the environment's.
+
+    Raises:
+        SettingsError: no such file, not TOML, or a setting that is unknown or wrong.
+    """
+    if file is not None and not file.is_file():
+        raise SettingsError(f"there is no settings file {file}; `radplug settings` prints one to start from")
+
+    try:
+        return Settings(**tomllib.loads(file.read_text(encoding="utf-8")) if file else {})
+    except ValidationError as error:
+        wrong = "\n".join(f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
+        raise SettingsError(f"{file or 'the environment'} cannot be used:\n{wrong}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} is not TOML: {error}") from None

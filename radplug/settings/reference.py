@@ -1,0 +1,57 @@
+"""A settings file in which every setting stands at its default, with its description."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from radplug.people import Role
+from radplug.settings.reading import Settings
+from radplug.settings.receiving import ListenerTlsSettings
+from radplug.settings.sending import PacsDestination, PacsTlsSettings, ReportingDestination
+from radplug.settings.values import Section
+from radplug.settings.web import OpenIdSettings
+
+SECTIONS: tuple[tuple[str, type[Section]], ...] = (
+    *((name, info.annotation) for name, info in Settings.model_fields.items() if isinstance(info.annotation, type)),
+    ("listener.tls", ListenerTlsSettings),
+    ("web.openid", OpenIdSettings),
+    ("pacs", PacsDestination),
+    ("pacs.tls", PacsTlsSettings),
+    ("reporting", ReportingDestination),
+)
+
+
+def reference() -> str:
+    """A settings file with every setting at its default, each with its description; what has no default is a sample."""
+    samples: dict[str, Any] = {"name": "main", "host": "192.0.2.10", "port": 104, "ae_title": "PACS"}
+    samples |= {
+        "issuer": "https://login.hospital.example/realms/hospital",
+        "address": "https://radplug.hospital.example",
+    }
+    samples |= {"client_id": "radplug", "client_secret_file": "/etc/radplug/openid-secret"}
+    samples |= {"roles": {"radiology-doctors": Role.RADIOLOGIST, "radiology-it": Role.IT}}
+    samples |= {file: f"/etc/radplug/{file}.pem" for file in ("certificate", "key", "ca")}
+    headers = {"web.openid": "# [{}]", "pacs": "# [[{}]]", "reporting": "# [[{}]]"}
+    headers |= {"listener.tls": "# [{}]", "pacs.tls": "# [{}]"}
+    lines = ["# radplug's settings: every one, at its default. Made by `radplug settings`."]
+    for name, section in SECTIONS:
+        lines += ["", f"# {(section.__doc__ or '').strip()}", headers.get(name, "[{}]").format(name)]
+        for key, info in section.model_fields.items():
+            if f"{name}.{key}" in dict(SECTIONS):
+                continue
+            value = samples.get(key) if info.is_required() else info.default
+            setting = f"{key} = {_toml('' if value is None else value)}"
+            lines.append(f"{'# ' if name in headers or value is None else ''}{setting}  # {info.description}")
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + " }" if value else "{}"
+    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,59 @@
+"""What a setting can hold, and what is said of one that is wrong."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from hl7.errors import Malformed
+from hl7.message import codec
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the text names each one that is wrong."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+AeTitle = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=r"^[ -\[\]-~]+$")
+]
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+HostPort = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.\[\]:-]+:[0-9]{1,5}$")]
+
+Seconds = Annotated[float, Field(gt=0)]
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9_.-]+$")]
+
+
+def _hl7_character_set(name: str) -> str:
+    try:
+        codec(name)
+    except Malformed as error:
+        raise ValueError(str(error).replace("MSH-18 names", "this is")) from None
+    return name
+
+
+Network = Annotated[str, AfterValidator(lambda text: str(ip_network(text)))]
+
+Hl7CharacterSet = Annotated[str, AfterValidator(_hl7_character_set)]
+
+
+def _secure(url: str) -> str:
+    """A URL that nobody on the way can change: HTTPS, or plain HTTP that does not leave the machine."""
+    parts = urlsplit(url)
+    if parts.hostname and (parts.scheme == "https" or (parts.scheme, parts.hostname) in LOOPBACK):
+        return url
+    raise ValueError("wanted is a URL that begins with https:// (http:// on this machine alone)")
+
+
+LOOPBACK = frozenset(("http", host) for host in ("127.0.0.1", "::1", "localhost"))
+
+SecureUrl = Annotated[str, AfterValidator(_secure)]
