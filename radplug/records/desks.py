@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic import TypeAdapter
 
 from model_runtime.draft_text import DraftText
 from radplug.desk import (
@@ -24,19 +22,16 @@ from radplug.desk import (
     Sign,
     StaleEdit,
     names,
-    phrases_of,
     placed,
     taken_over,
     without_struck,
 )
-from radplug.domain import CaseState, DeliveryState, Document, Draft, UnknownCase
-from radplug.records.database import Database, insert_or_ignore
+from radplug.domain import CaseState, DeliveryState, Document, Draft
+from radplug.records.database import Database
 from radplug.records.drafting import insert_draft
+from radplug.records.edits import PHRASES, WAITS, advance, begin, desk_of, edit_of, end, ending_of, pinned_in
 from radplug.records.moves import move
-from radplug.records.schema import cases, deliveries, desks, drafts, edits, endings
-
-PHRASES = TypeAdapter(tuple[Phrase, ...])
-_WAITS = edits.c.text.is_(None) & (edits.c.refused == "")
+from radplug.records.schema import cases, deliveries, desks, drafts, edits
 
 
 class Desks:
@@ -54,10 +49,10 @@ class Desks:
         """
         with self._database.reading() as connection:
             if connection.execute(sa.select(desks.c.case_id).where(desks.c.case_id == case_id)).first():
-                return _desk(connection, case_id)
+                return desk_of(connection, case_id)
         with self._database.writing() as connection:
-            _begin(connection, case_id, now)
-            return _desk(connection, case_id)
+            begin(connection, case_id, now)
+            return desk_of(connection, case_id)
 
     def add(
         self,
@@ -79,9 +74,9 @@ class Desks:
         """
         with self._database.writing() as connection:
             if key is not None and connection.execute(sa.select(edits.c.number).where(edits.c.key == key)).first():
-                return _desk(connection, on.case_id)
-            _advance(connection, on, phrases, struck, by=by, what=what, now=now, key=key)
-            return _desk(connection, on.case_id)
+                return desk_of(connection, on.case_id)
+            advance(connection, on, phrases, struck, by=by, what=what, now=now, key=key)
+            return desk_of(connection, on.case_id)
 
     def has(self, key: str) -> bool:
         """Whether an edit has been made with this key."""
@@ -101,9 +96,9 @@ class Desks:
         """Show another edit: undo and redo. Raises StaleEdit."""
         with self._database.writing() as connection:
             waits = connection.scalar(
-                sa.select(sa.func.count()).where(edits.c.case_id == on.case_id, edits.c.number == to, _WAITS)
+                sa.select(sa.func.count()).where(edits.c.case_id == on.case_id, edits.c.number == to, WAITS)
             )
-            left = _ending(connection, on.case_id, on.number)
+            left = ending_of(connection, on.case_id, on.number)
             moved = connection.execute(
                 sa.update(desks)
                 .where(desks.c.case_id == on.case_id, desks.c.current == on.number)
@@ -113,9 +108,9 @@ class Desks:
                 raise StaleEdit("somebody has edited this case since; look at it first")
             if left is Ending.DISCARDED:
                 _restore(connection, on.case_id, now)
-            elif _ending(connection, on.case_id, to) is Ending.DISCARDED:
+            elif ending_of(connection, on.case_id, to) is Ending.DISCARDED:
                 _withdraw(connection, on.case_id, "", now)
-            return _desk(connection, on.case_id)
+            return desk_of(connection, on.case_id)
 
     def accept(self, on: Edit, draft: Draft, outgoing: Sequence[tuple[str, Document]]) -> Desk:
         """The edit's text is the case's next draft, with a delivery for each (destination, document).
@@ -131,13 +126,13 @@ class Desks:
             if not outgoing:
                 move(connection, on.case_id, CaseState.DELIVERED)
             on = replace(on, version=draft.version)
-            return _end(connection, on, draft.text, Ending.ACCEPTED, by=draft.accepted_by, now=draft.drafted_at)
+            return end(connection, on, draft.text, Ending.ACCEPTED, by=draft.accepted_by, now=draft.drafted_at)
 
     def discard(self, desk: Desk, flaw: Flaw, *, by: str, now: datetime) -> Desk:
         """Throw the draft away; what of it still waits to be sent is not. Raises StaleEdit."""
         with self._database.writing() as connection:
             _withdraw(connection, desk.edit.case_id, flaw, now)
-            return _end(connection, desk.edit, desk.shown, Ending.DISCARDED, by=by, now=now, reason=flaw)
+            return end(connection, desk.edit, desk.shown, Ending.DISCARDED, by=by, now=now, reason=flaw)
 
     def take(self, desk: Desk, *, by: str, now: datetime) -> Desk:
         """Go on with the later draft that is offered; what was pinned and struck before holds there too.
@@ -153,22 +148,22 @@ class Desks:
             if row is None:
                 raise BadEdit("no later draft is offered")
             text = without_struck(DraftText.from_json(row.text), on.struck)
-            theirs = _phrases_of(text)
+            theirs = pinned_in(text)
             on = replace(on, version=desk.offer or on.version)
-            number = _advance(
+            number = advance(
                 connection, on, theirs, on.struck, by=by, what="late images taken", now=now, text=text.as_json()
             )
             phrases = taken_over(theirs, on.phrases, names(text.sections))
             if phrases != theirs:
                 on = replace(on, number=number)
-                _advance(connection, on, phrases, on.struck, by=by, what="own phrases kept", now=now)
-            return _desk(connection, on.case_id)
+                advance(connection, on, phrases, on.struck, by=by, what="own phrases kept", now=now)
+            return desk_of(connection, on.case_id)
 
     def edits(self, case_id: str) -> list[Edit]:
         """Every edit that has its text, in the order in which they were made."""
         rows = sa.select(edits).where(edits.c.case_id == case_id, edits.c.text.is_not(None)).order_by(edits.c.number)
         with self._database.reading() as connection:
-            return [_edit_of(row) for row in connection.execute(rows)]
+            return [edit_of(row) for row in connection.execute(rows)]
 
     def sign(self, case_id: str) -> Sign:
         """What an open page watches."""
@@ -213,7 +208,7 @@ class Desks:
         with self._database.reading() as connection:
             if not connection.execute(sa.select(desks.c.case_id).where(desks.c.case_id == case_id)).first():
                 return None
-            desk = _desk(connection, case_id)
+            desk = desk_of(connection, case_id)
         return desk if desk.edit.text is None and not desk.edit.refused else None
 
     def frame(self, edit: Edit, frame: Frame) -> bool:
@@ -255,141 +250,3 @@ def _restore(connection: sa.Connection, case_id: str, now: datetime) -> None:
     withdrawn = (deliveries.c.case_id == case_id, deliveries.c.state == DeliveryState.WITHDRAWN)
     waits = {"state": DeliveryState.WAITING, "ring_at": now, "outcome": ""}
     connection.execute(sa.update(deliveries).where(*withdrawn).values(waits))
-
-
-def _ending(connection: sa.Connection, case_id: str, number: int) -> Ending | None:
-    how = connection.scalar(sa.select(endings.c.how).where(endings.c.case_id == case_id, endings.c.edit == number))
-    return Ending(how) if how else None
-
-
-def _begin(connection: sa.Connection, case_id: str, now: datetime) -> None:
-    version = connection.scalar(sa.select(cases.c.version).where(cases.c.id == case_id))
-    if version is None:
-        raise UnknownCase(f"there is no case {case_id!r}; `radplug cases` lists them")
-    latest = (drafts.c.case_id == case_id) & (drafts.c.version == version)
-    row = connection.execute(sa.select(drafts.c.text).where(latest)).first()
-    if row is None:
-        raise BadEdit("the case has no draft to edit yet")
-    if not insert_or_ignore(connection, desks, {"case_id": case_id, "current": 0, "latest": 0}):
-        return  # somebody was faster
-    text = DraftText.from_json(row.text)
-    connection.execute(
-        sa.insert(edits).values(
-            case_id=case_id,
-            number=0,
-            parent=0,
-            version=version,
-            by="radplug",
-            at=now,
-            what="drafted",
-            phrases=PHRASES.dump_python(_phrases_of(text), mode="json"),
-            struck=[],
-            text=row.text,
-        )
-    )
-
-
-def _phrases_of(text: DraftText) -> tuple[Phrase, ...]:
-    spans = sum(len(section.spans) for section in text.sections)
-    return phrases_of(text, [secrets.token_hex(4) for _ in range(spans)])
-
-
-def _advance(
-    connection: sa.Connection,
-    on: Edit,
-    phrases: tuple[Phrase, ...],
-    struck: tuple[str, ...],
-    *,
-    by: str,
-    what: str,
-    now: datetime,
-    text: str | None = None,
-    key: str | None = None,
-) -> int:
-    """Another edit on the one that is shown, and its number; without a text its gaps are to be drafted anew."""
-    row = connection.execute(
-        sa.update(desks)
-        .where(desks.c.case_id == on.case_id, desks.c.current == on.number)
-        .values(
-            current=desks.c.latest + 1,
-            latest=desks.c.latest + 1,
-            ring_at=now if text is None else None,
-            frame=None,
-            revision=desks.c.revision + 1,
-        )
-        .returning(desks.c.current)
-    ).first()
-    if row is None:
-        raise StaleEdit("somebody has edited this case since; look at it first")
-    connection.execute(
-        sa.insert(edits).values(
-            case_id=on.case_id,
-            number=row.current,
-            parent=on.number,
-            version=on.version,
-            by=by,
-            at=now,
-            what=what,
-            phrases=PHRASES.dump_python(phrases, mode="json"),
-            struck=list(struck),
-            text=text,
-            key=key,
-        )
-    )
-    return int(row.current)
-
-
-def _end(
-    connection: sa.Connection, on: Edit, text: DraftText, ending: Ending, *, by: str, now: datetime, reason: str = ""
-) -> Desk:
-    number = _advance(connection, on, on.phrases, on.struck, by=by, what=ending, now=now, text=text.as_json())
-    row = {"case_id": on.case_id, "edit": number, "how": ending, "reason": reason, "by": by, "at": now}
-    connection.execute(sa.insert(endings).values(row))
-    return _desk(connection, on.case_id)
-
-
-def _desk(connection: sa.Connection, case_id: str) -> Desk:
-    # Its number first: whatever is read after it may be newer than the number says, never older.
-    number, revision = connection.execute(
-        sa.select(desks.c.current, desks.c.revision).where(desks.c.case_id == case_id)
-    ).one()
-    edit = _edit(connection, case_id, number)
-    behind = edit
-    while behind.text is None:
-        behind = _edit(connection, case_id, behind.parent)
-    children = sa.select(sa.func.max(edits.c.number)).where(
-        edits.c.case_id == case_id, edits.c.parent == number, edits.c.number > number
-    )
-    later = sa.select(sa.func.max(drafts.c.version)).where(
-        drafts.c.case_id == case_id, drafts.c.version > edit.version, drafts.c.accepted_by == ""
-    )
-    return Desk(
-        edit,
-        behind.text,
-        undo=edit.parent if edit.number else None,
-        redo=connection.scalar(children),
-        ending=_ending(connection, case_id, number),
-        offer=connection.scalar(later),
-        revision=revision,
-    )
-
-
-def _edit(connection: sa.Connection, case_id: str, number: int) -> Edit:
-    this = (edits.c.case_id == case_id) & (edits.c.number == number)
-    return _edit_of(connection.execute(sa.select(edits).where(this)).one())
-
-
-def _edit_of(row: sa.Row[Any]) -> Edit:
-    return Edit(
-        case_id=row.case_id,
-        number=row.number,
-        parent=row.parent,
-        version=row.version,
-        by=row.by,
-        at=row.at,
-        what=row.what,
-        phrases=PHRASES.validate_python(row.phrases),
-        struck=tuple(row.struck),
-        text=DraftText.from_json(row.text) if row.text else None,
-        refused=row.refused,
-    )
