@@ -23,7 +23,7 @@ lint: $(VENV)/installed-dev ## what CI says about style and types
 peers: ## Debian's DCMTK, dciodvfy, Orthanc, Redis, PostgreSQL and Chromium, for the tests that want real peers
 	$(if $(filter 0,$(shell id -u)),,sudo) apt-get update --quiet
 	$(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes \
-		--no-install-recommends dcmtk dicom3tools orthanc redis-server postgresql chromium
+		--no-install-recommends dcmtk dicom3tools orthanc orthanc-dicomweb redis-server postgresql chromium
 
 constraints: ## compile constraints.txt anew (needs uv); use it with -c, never with -r
 	uv pip compile --universal --python-version 3.11 --extra dev --no-annotate --no-header pyproject.toml \
