@@ -49,6 +49,8 @@ def tick(house: House, doorbell: Doorbell) -> None:
     for case_id in house.desks.due(now):
         doorbell.redraft(case_id)
         house.desks.ring_again_at(case_id, now + RING_AGAIN)
+    for outdated in house.revising.due():
+        pipeline.revise(house, outdated)
     for case_id in {*house.delivering.due(now), *house.committing.due(now)}:
         doorbell.deliver(case_id)
         house.delivering.ring_again_at(case_id, now, now + RING_AGAIN)

@@ -227,6 +227,15 @@ class Draft:
     seconds: Mapping[str, float]  # queue, render, infer; what a batch waits for its other cases is in the last
     accepted_by: str = ""  # who has read it and let it stand: a draft still
     offered: bool = False  # from late images, after somebody had begun on the draft before: sent only once accepted
+    revises: int = 0  # the version whose text it repeats, for a patient whose data have changed; 0: it has its own
+
+
+@dataclass(frozen=True, slots=True)
+class Outdated:
+    """A case whose report was sent for a patient whose data have changed."""
+
+    case_id: str
+    told_at: datetime
 
 
 class DocumentKind(StrEnum):

@@ -26,6 +26,7 @@ from radplug.domain import (
     KeptInstance,
     KeyImage,
     Lease,
+    Outdated,
     Patience,
     Plan,
     Received,
@@ -99,6 +100,11 @@ class Desks(Protocol):
     def refuse(self, edit: Edit, reason: str) -> None: ...
     def accept(self, on: Edit, draft: Draft, outgoing: Sequence[tuple[str, Document]]) -> Desk:
         """Raises StaleEdit where another edit is shown by now, StaleWork where the case has moved on."""
+
+
+class Revising(Protocol):
+    def keep(self, outdated: Outdated, draft: Draft, outgoing: Sequence[tuple[str, Document]]) -> None: ...
+    def leave(self, outdated: Outdated) -> None: ...
 
 
 class Delivering(Protocol):
@@ -194,6 +200,8 @@ class House(Protocol):
     def drafting(self) -> Drafting: ...
     @property
     def desks(self) -> Desks: ...
+    @property
+    def revising(self) -> Revising: ...
     @property
     def delivering(self) -> Delivering: ...
     @property

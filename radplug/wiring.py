@@ -27,6 +27,7 @@ from radplug.records.notices import Notices
 from radplug.records.people import People
 from radplug.records.readers import Readers
 from radplug.records.receiving import Receiving
+from radplug.records.revising import Revising
 from radplug.records.stations import Stations
 from radplug.records.templates import SavedTemplates
 from radplug.records.tokens import Tokens
@@ -112,6 +113,10 @@ class House:
     @cached_property
     def desks(self) -> Desks:
         return Desks(self.database)
+
+    @cached_property
+    def revising(self) -> Revising:
+        return Revising(self.database)
 
     @cached_property
     def delivering(self) -> Delivering:

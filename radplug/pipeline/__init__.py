@@ -4,7 +4,7 @@
     listener    clock     model     delivery
                           worker    worker
                       ▲
-                   redraft, accept: for whoever has the case open
+                   redraft, accept: for whoever has the case open; revise: for whose patient's data change
 
 Every stage can be done again: what it decides stands in rows, and a stage that finds its work done, or taken by
 another, does nothing. What the stages ask of the house's parts stands in `parts`.
@@ -15,5 +15,6 @@ from radplug.pipeline.delivering import deliver
 from radplug.pipeline.drafting import draft, draft_at_once
 from radplug.pipeline.editing import accept, redraft
 from radplug.pipeline.receiving import close, receive
+from radplug.pipeline.revising import revise
 
-__all__ = ["accept", "close", "deliver", "draft", "draft_at_once", "receive", "redraft", "take_commitment"]
+__all__ = ["accept", "close", "deliver", "draft", "draft_at_once", "receive", "redraft", "revise", "take_commitment"]

@@ -26,11 +26,10 @@ from radplug.desk import (
     taken_over,
     without_struck,
 )
-from radplug.domain import CaseState, DeliveryState, Document, Draft
+from radplug.domain import DeliveryState, Document, Draft
 from radplug.records.database import Database
-from radplug.records.drafting import insert_draft
+from radplug.records.drafting import put_draft
 from radplug.records.edits import PHRASES, WAITS, advance, begin, desk_of, edit_of, end, ending_of, pinned_in
-from radplug.records.moves import move
 from radplug.records.schema import cases, deliveries, desks, drafts, edits
 
 
@@ -121,10 +120,7 @@ class Desks:
         """
         with self._database.writing() as connection:
             follows = cases.c.version == draft.version - 1
-            move(connection, on.case_id, CaseState.DRAFTED, follows, version=draft.version)
-            insert_draft(connection, draft, outgoing)
-            if not outgoing:
-                move(connection, on.case_id, CaseState.DELIVERED)
+            put_draft(connection, draft, outgoing, follows)
             on = replace(on, version=draft.version)
             return end(connection, on, draft.text, Ending.ACCEPTED, by=draft.accepted_by, now=draft.drafted_at)
 

@@ -184,13 +184,7 @@ class Drafting:
         """
         with self._database.writing() as connection:
             held = cases.c.fence == lease.fence
-            state = CaseState.DRAFTED
-            move(
-                connection, lease.case_id, state, held, version=draft.version, ring_at=None, lease_until=None, reason=""
-            )
-            insert_draft(connection, draft, outgoing)
-            if not outgoing:
-                move(connection, lease.case_id, CaseState.DELIVERED)
+            put_draft(connection, draft, outgoing, held, ring_at=None, lease_until=None, reason="")
 
     def set_aside(self, lease: Lease, state: CaseState, reason: str) -> None:
         """End a case without a draft (NOT_DRAFTED or FAILED). Raises StaleWork where the lease is lost."""
@@ -204,8 +198,18 @@ def _idle(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
     return cases.c.state == CaseState.COMPLETE, cases.c.lease_until.is_(None) | (cases.c.lease_until <= now)
 
 
-def insert_draft(connection: sa.Connection, draft: Draft, outgoing: Sequence[tuple[str, Document]]) -> None:
-    """A draft's row and one delivery for each (destination, document)."""
+def put_draft(
+    connection: sa.Connection,
+    draft: Draft,
+    outgoing: Sequence[tuple[str, Document]],
+    *conditions: sa.ColumnElement[bool],
+    **values: Any,
+) -> None:
+    """A case's next draft, and one delivery for each (destination, document).
+
+    Raises StaleWork where the case meets not all of `conditions`.
+    """
+    move(connection, draft.case_id, CaseState.DRAFTED, *conditions, version=draft.version, **values)
     connection.execute(
         sa.insert(drafts).values(
             case_id=draft.case_id,
@@ -222,10 +226,13 @@ def insert_draft(connection: sa.Connection, draft: Draft, outgoing: Sequence[tup
             seconds=draft.seconds,
             accepted_by=draft.accepted_by,
             offered=draft.offered,
+            revises=draft.revises,
         )
     )
     for destination, document in outgoing:
         connection.execute(sa.insert(deliveries).values(_delivery(draft, destination, document)))
+    if not outgoing:
+        move(connection, draft.case_id, CaseState.DELIVERED)
 
 
 def _delivery(draft: Draft, destination: str, document: Document) -> dict[str, object]:

@@ -121,7 +121,10 @@ def desk_of(connection: sa.Connection, case_id: str) -> Desk:
         edits.c.case_id == case_id, edits.c.parent == number, edits.c.number > number
     )
     later = sa.select(sa.func.max(drafts.c.version)).where(
-        drafts.c.case_id == case_id, drafts.c.version > edit.version, drafts.c.accepted_by == ""
+        drafts.c.case_id == case_id,
+        drafts.c.version > edit.version,
+        drafts.c.accepted_by == "",
+        drafts.c.revises == 0,
     )
     return Desk(
         edit,

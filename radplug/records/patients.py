@@ -10,14 +10,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from dicom_io.study import Patient
+from radplug.desk import Ending
 from radplug.domain import CaseState
 from radplug.notices import Identity, Touched
+from radplug.records.edits import ending_of
 from radplug.records.moves import move
 from radplug.records.schema import cases, desks, merges
 
 ANEW = "drafted anew"
-# Nothing composes the revised report at once from the text that stands: here is where it would be asked for.
-IN_HAND = "revised when it is next accepted"
+REVISED = "revised, its text as it was"
+DISCARDED = "discarded before"
 NONE_YET = "none was sent"
 
 
@@ -29,7 +31,7 @@ def known_as(connection: sa.Connection, patient: Patient) -> Patient:
 
 
 def change(connection: sa.Connection, identity: Identity, at: datetime) -> list[Touched]:
-    """Every case of the patient gets what is new; those whose draft no longer fits are drafted anew."""
+    """Every case of the patient gets what is new; what was sent of them is to be sent as it should be."""
     if identity.former_id:
         _merge(connection, identity, at)
     theirs = (cases.c.patient_id == identity.patient.id) & _issued(cases.c.patient_issuer, identity.issuers)
@@ -79,10 +81,15 @@ def _redo(connection: sa.Connection, row: sa.Row[Any], at: datetime, news: dict[
     """Write down what is new of a case's patient; what that means for its report."""
     connection.execute(sa.update(cases).where(cases.c.id == row.id).values(**news))
     fresh = {"ring_at": at, "lease_until": None, "attempts": 0}
+    desk = connection.execute(sa.select(desks).where(desks.c.case_id == row.id)).first()
+    in_hand = desk if desk and desk.latest else None
     if row.state == CaseState.COMPLETE:  # a draft in the making has the patient as they were, and no longer counts
         connection.execute(sa.update(cases).where(cases.c.id == row.id).values(fence=cases.c.fence + 1, **fresh))
-    elif row.state in (CaseState.DRAFTED, CaseState.DELIVERED):
-        if connection.scalar(sa.select(desks.c.latest).where(desks.c.case_id == row.id)):
-            return IN_HAND
+    elif row.state in (CaseState.DRAFTED, CaseState.DELIVERED) and not in_hand:
         move(connection, row.id, CaseState.COMPLETE, closed_at=at, fence=cases.c.fence + 1, **fresh)
-    return ANEW if row.version else NONE_YET
+    if not in_hand:
+        return ANEW if row.version else NONE_YET
+    if ending_of(connection, row.id, in_hand.current) is Ending.DISCARDED:
+        return DISCARDED
+    connection.execute(sa.update(cases).where(cases.c.id == row.id).values(revise_at=at))
+    return REVISED

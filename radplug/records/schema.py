@@ -62,6 +62,7 @@ cases = sa.Table(
     sa.Column("fence", sa.Integer, nullable=False, default=0),
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
     sa.Column("routing", sa.JSON),  # domain.Routing; null: the study has not been closed yet
+    sa.Column("revise_at", UtcDateTime, index=True),  # null: what was sent has the patient as they are
     sa.Index("ix_cases_worklist", "priority", sa.desc("last_received_at"), "id"),
 )
 
@@ -142,6 +143,7 @@ drafts = sa.Table(
     sa.Column("seconds", sa.JSON, nullable=False),
     sa.Column("accepted_by", sa.Text, nullable=False, server_default=""),
     sa.Column("offered", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("revises", sa.Integer, nullable=False, server_default="0"),  # version whose text it repeats
 )
 
 deliveries = sa.Table(

@@ -182,4 +182,5 @@ def _draft(row: sa.Row[Any]) -> Draft:
         seconds=row.seconds,
         accepted_by=row.accepted_by,
         offered=row.offered,
+        revises=row.revises,
     )

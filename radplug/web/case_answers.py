@@ -100,6 +100,7 @@ class DraftAnswer(BaseModel):
     model: str
     accepted_by: str = Field(description="Who has accepted it as a draft; empty: nobody")
     offered: bool = Field(description="From late images, after somebody had begun: sent only once it is accepted")
+    revises: int = Field(description="Version whose text it repeats, for a patient whose data have changed; 0: none")
     key_images: list[KeyImageAnswer] | None = Field(description="What the model was shown. Scope patients")
     report: ReportAnswer | None = Field(description="Scope reports")
 
@@ -232,6 +233,7 @@ def _draft(draft: Draft, person: Person) -> DraftAnswer:
         model=f"{text.identity.name} {text.identity.version}",
         accepted_by=draft.accepted_by,
         offered=draft.offered,
+        revises=draft.revises,
         key_images=images if person.may(Right.PATIENTS) else None,
         report=report if person.may(Right.REPORTS) else None,
     )

@@ -26,11 +26,12 @@ from hl7.message import Message
 from hl7.mllp import Listener, exchange
 from radplug import clock, pipeline
 from radplug.acceptance import synthetic_study
+from radplug.desk import Flaw
 from radplug.domain import Case, CaseState
 from radplug.hl7_in import inbox
 from radplug.hl7_in.reading import Reader
 from radplug.notices import Dictated
-from radplug.records.patients import ANEW, IN_HAND, NONE_YET, known_as
+from radplug.records.patients import ANEW, DISCARDED, NONE_YET, REVISED, known_as
 from radplug.records.schema import audit, messages
 from radplug.wiring import House
 
@@ -167,7 +168,7 @@ def test_a_later_study_under_a_former_id_goes_to_the_patient(home: House, tell: 
     assert send_study(home, tmp_path / "a").patient.id == "C"
 
 
-def test_what_somebody_has_in_hand_is_left_to_them(home: House, tell: Tell, tmp_path: Path) -> None:
+def test_what_somebody_has_in_hand_is_left_to_them_and_sent_again(home: House, tell: Tell, tmp_path: Path) -> None:
     case = drafted(home, send_study(home, tmp_path / "a"))
     desk = home.desks.of(case.id, home.now())
     home.desks.add(desk.edit, desk.edit.phrases, ("x",), by="maria", what="struck", now=home.now())
@@ -176,7 +177,31 @@ def test_what_somebody_has_in_hand_is_left_to_them(home: House, tell: Tell, tmp_
     tell("ADT^A31", update, id="2")  # nothing is new by then
     assert home.viewing.case(case.id).state is CaseState.DRAFTED
     assert home.viewing.case(case.id).patient.name == "Other^Name"
-    assert [each["report"] for each in events(home, "patient changed")] == [IN_HAND]
+    assert [each["report"] for each in events(home, "patient changed")] == [REVISED]
+    before = home.desks.of(case.id, home.now())
+    assert before.edit.struck == ("x",)
+
+    (outdated,) = home.revising.due()
+    pipeline.revise(home, outdated)
+
+    first, second = home.viewing.drafts(case.id)
+    assert (second.version, second.revises, second.text, second.accepted_by) == (2, 1, first.text, "")
+    assert home.viewing.case(case.id).state is CaseState.DRAFTED
+    (sr,) = (d.document for d in home.viewing.deliveries(case.id) if d.version == 2 and d.document.kind == "sr")
+    document = pydicom.dcmread(home.store.path(sr.file))
+    assert (document.PatientName, document.PatientID) == ("Other^Name", case.patient.id)
+    assert document.PredecessorDocumentsSequence
+    after = home.desks.of(case.id, home.now())
+    assert (after.edit, after.offer) == (before.edit, None)
+    assert not home.revising.due()
+
+
+def test_what_was_discarded_is_not_sent_for_a_changed_patient(home: House, tell: Tell, tmp_path: Path) -> None:
+    case = drafted(home, send_study(home, tmp_path / "a"))
+    home.desks.discard(home.desks.of(case.id, home.now()), Flaw.WRONG, by="maria", now=home.now())
+    tell("ADT^A08", f"PID|1||{case.patient.id}||Other^Name")
+    assert [each["report"] for each in events(home, "patient changed")] == [DISCARDED]
+    assert not home.revising.due()
 
 
 def test_a_message_sent_again_is_answered_again_and_another_one_under_its_id_is_an_alarm(

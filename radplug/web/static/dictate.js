@@ -153,7 +153,8 @@ if (ear) {
     const name = event.target.closest("[data-section]")?.dataset.section;
     if (name) goTo(name);
   });
-  notice.addEventListener("keydown", (event) => event.stopPropagation());
+  // For a moment after it is closed the focus is still in it.
+  notice.addEventListener("keydown", (event) => { if (notice.open) event.stopPropagation(); });
   notice.addEventListener("close", () => {
     if (notice.returnValue !== "understood") return;
     sessionStorage.setItem("speech-notice", "understood");
