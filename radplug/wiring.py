@@ -27,6 +27,7 @@ from radplug.records.notices import Notices
 from radplug.records.people import People
 from radplug.records.readers import Readers
 from radplug.records.receiving import Receiving
+from radplug.records.signals import Signals
 from radplug.records.stations import Stations
 from radplug.records.templates import SavedTemplates
 from radplug.records.tokens import Tokens
@@ -39,6 +40,7 @@ from radplug.study_store import StudyStore, make_private
 from radplug.templates import InUse, TemplateFile, in_use, read_all
 
 if TYPE_CHECKING:
+    from radplug.archives import Archives
     from radplug.destinations import Destinations
     from radplug.documents import Documents
     from radplug.draftsman import Draftsman
@@ -92,6 +94,10 @@ class House:
     @cached_property
     def receiving(self) -> Receiving:
         return Receiving(self.database)
+
+    @cached_property
+    def signals(self) -> Signals:
+        return Signals(self.database)
 
     @cached_property
     def notices(self) -> Notices:
@@ -227,6 +233,14 @@ class House:
 
         s = self.settings
         return Documents(self.store, self.viewing, s.device, s.pages.fonts, pacs=s.pacs, reporting=s.reporting)
+
+    @cached_property
+    def archives(self) -> Archives | None:
+        """None where no PACS may be asked what it has."""
+        from radplug.archives import Archives
+
+        asked = [pacs for pacs in self.settings.pacs if pacs.count_instances]
+        return Archives(self.viewing, self.settings.listener.ae_title, asked) if asked else None
 
     @cached_property
     def destinations(self) -> Destinations:
