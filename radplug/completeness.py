@@ -45,6 +45,13 @@ class Announced:
     def here(self) -> int:
         return len(self.images) - len(self.missing)
 
+    @property
+    def in_words(self) -> str:
+        progress = f", {self.progress.lower()}" if self.kind is Kind.MPPS else ""
+        return (
+            f"{self.kind.upper()} from {self.calling_ae}{progress}: {self.here} of {len(self.images)} images are here."
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
@@ -86,7 +93,7 @@ def by_signals(arrived: Arrived, signals: Sequence[Announced], now: datetime) ->
     if lacks := _lacks(signals):
         return _until_time_out(arrived, now, lacks)
     if named and arrived.images <= frozenset[str]().union(*(signal.images for signal in named)):
-        return Complete(Because(max(named, key=lambda signal: signal.received_at).kind))
+        return Complete(Because(max(named, key=lambda signal: len(signal.images)).kind))
     return None
 
 

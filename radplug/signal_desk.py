@@ -19,13 +19,13 @@ class SignalDesk:
 
     def created(self, signal: Signal, calling_ae: str) -> Outcome:
         outcome = self._house.signals.add(signal, calling_ae, self._house.now())
-        about: dict[str, str | int] = {"kind": signal.kind.upper(), "progress": signal.progress}
+        about: dict[str, str | int] = {"kind": signal.kind.upper(), "progress": str(signal.progress)}
         about |= {"images": len(signal.images), "withdrawn": len(signal.withdrawn)}
         return self._noted(signal.uid, calling_ae, outcome, about)
 
     def changed(self, uid: str, change: Change, calling_ae: str) -> Outcome:
         outcome = self._house.signals.change(uid, change, self._house.now())
-        about: dict[str, str | int] = {"kind": Kind.MPPS.upper(), "progress": change.progress or "as before"}
+        about: dict[str, str | int] = {"kind": Kind.MPPS.upper(), "progress": str(change.progress or "as before")}
         return self._noted(
             uid, calling_ae, outcome, about if change.images is None else about | {"images": len(change.images)}
         )

@@ -1,4 +1,4 @@
-"""A modality and an archive that announce studies, by pynetdicom alone: data sets of MPPS and IAN, and their sending."""
+"""A modality and an archive that announce studies, by pynetdicom alone: data sets of MPPS and IAN, and their way."""
 
 from __future__ import annotations
 
