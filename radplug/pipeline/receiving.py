@@ -7,7 +7,7 @@ from datetime import datetime
 
 from dicom_io.study import NOT_IMAGES, Instance
 from radplug.completeness import Arrived, Complete, Waits, by_count, by_quiet, by_signals
-from radplug.domain import Case, KeptInstance, Received, StaleWork
+from radplug.domain import Case, CaseState, KeptInstance, Received, StaleWork
 from radplug.parts import House
 
 
@@ -38,7 +38,10 @@ def close(house: House, case_id: str) -> None:
 
     This is when the site's rules are asked: what they say holds until late images close the study once more.
     """
-    now, case, instances = house.now(), house.viewing.case(case_id), house.drafting.instances(case_id)
+    now, case = house.now(), house.viewing.case(case_id)
+    if case.state is not CaseState.RECEIVING:
+        return
+    instances = house.drafting.instances(case_id)
     arrived = _arrived(house, case, instances)
     found = _completeness(house, case, arrived, now)
     if isinstance(found, Waits):
