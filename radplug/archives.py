@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from dicom_io.errors import DicomError
 from dicom_io.retrieving import Holdings, find_holdings
 from dicom_io.study import NOT_IMAGES
+from dicom_io.uids import mint_uid
 from radplug import certificates
 from radplug.completeness import Counted
 from radplug.domain import Case, Delivery, DeliveryState
+from radplug.findings import Finding
 from radplug.records.viewing import Viewing
 from radplug.settings import PacsDestination
 
@@ -39,6 +41,18 @@ class Archives:
                 return counted
             reasons.append(f"{pacs.name} does not know the study, or does not tell how much it has of it")
         return "; ".join(reasons)
+
+    def findings(self) -> Iterator[Finding]:
+        """Whether each lets us ask, tried with a study that nobody has."""
+        for pacs, peer in self._pacs:
+            about = f"count at PACS {pacs.name}"
+            try:
+                find_holdings(mint_uid(), peer(), calling_ae=self._ae_title, timeout=LONGEST)
+            except DicomError as error:
+                text = f"{error}; let {self._ae_title} query there, or set count_instances = false"
+                yield Finding(about, False, text)
+            else:
+                yield Finding(about, True, f"{pacs.ae_title} takes C-FIND; only a study shows whether it tells a count")
 
 
 def _counted(pacs: str, told: Holdings, deliveries: Sequence[Delivery]) -> Counted | None:

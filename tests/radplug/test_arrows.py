@@ -76,8 +76,8 @@ MAY_IMPORT = {
         *("dicom_io", "hl7", "model_runtime.canvas", "model_runtime.draft_text"),
     },
     "radplug.archives": {
-        *("radplug", "radplug.certificates", "radplug.completeness", "radplug.domain", "radplug.records"),
-        *("radplug.settings", "dicom_io"),
+        *("radplug", "radplug.certificates", "radplug.completeness", "radplug.domain", "radplug.findings"),
+        *("radplug.records", "radplug.settings", "dicom_io"),
     },
     "radplug.certificates": {"radplug.findings", "radplug.settings", "dicom_io"},
     "radplug.destinations": {

@@ -187,6 +187,17 @@ def test_an_archive_that_cannot_tell_leaves_it_to_the_quiet_time(
     assert reason in str(untold["reason"])
 
 
+def test_doctor_says_who_may_not_be_asked(asking: Callable[[int], Site], archive: Archive) -> None:
+    site = asking(archive.port)
+    assert site.house.archives
+    (finding,) = site.house.archives.findings()
+    assert (finding.about, finding.well) == ("count at PACS archive", True)
+    archive.status = 0xC001
+    (finding,) = site.house.archives.findings()
+    assert not finding.well
+    assert finding.text.endswith("let RADPLUG query there, or set count_instances = false")
+
+
 @contextmanager
 def silence() -> Iterator[tuple[int, threading.Event]]:
     """Somebody who takes connections and says nothing; whether somebody has called."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -211,6 +212,17 @@ def test_it_is_kept_before_it_is_answered(site: Site) -> None:
     restarted.receive("1.1", "1.2")
     assert restarted.completed_because() is Because.IAN
     restarted.house.database.close()
+
+
+def test_images_and_their_announcement_may_come_at_the_same_time(site: Site) -> None:
+    site.receive("1.0")
+    uids = [f"1.{number}" for number in range(1, 13)]
+    with ThreadPoolExecutor(4) as threads:
+        coming = [threads.submit(site.receive, uid) for uid in uids]
+        ok(site.announcer.notify(online(["1.0", *uids]), "1.9"))
+        for each in coming:
+            each.result()
+    assert site.completed_because() is Because.IAN
 
 
 def test_what_can_no_longer_be_had_is_not_waited_for(site: Site) -> None:
