@@ -80,10 +80,10 @@ def _created(event: evt.Event, desk: Desk) -> tuple[Dataset, Dataset | None]:
     calling_ae, kind = event.assoc.requestor.ae_title, _KIND[str(event.context.abstract_syntax)]
     asked = cast(N_CREATE, event.request).AffectedSOPInstanceUID
     uid, read = str(asked or mint_uid()), _step if kind is Kind.MPPS else _notification
-    named = Dataset()
-    named.AffectedSOPInstanceUID = uid
+    given = Dataset()
+    given.AffectedSOPInstanceUID = uid
     answer = _answer(kind, calling_ae, lambda: desk.created(_read(lambda: read(uid, event.attribute_list)), calling_ae))
-    return answer, None if asked else named
+    return answer, None if asked else given
 
 
 def _set(event: evt.Event, desk: Desk) -> tuple[Dataset, None]:
