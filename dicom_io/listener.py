@@ -1,6 +1,7 @@
 """Verification and Storage SCP (PS3.4 A, B): what arrives goes to `keep`, and only then is the answer 0x0000.
 
-Storage commitment (PS3.4 J) comes in by the same door, and goes to `committing`.
+Storage commitment (PS3.4 J) comes in by the same door, and goes to `committing`; what others announce of a study (PS3.4
+F, R), to `signalling`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.transport import ThreadedAssociationServer
 
-from dicom_io import committing
+from dicom_io import committing, signalling
 from dicom_io.connection import hang_up, limit_connection
 from dicom_io.errors import DicomError, NoSpace, Unreadable
 from dicom_io.offered import offered
@@ -88,6 +89,7 @@ class Listener:
         calling_ae_titles: frozenset[str] | None,
         further_ae_titles: frozenset[str] = frozenset(),
         commitment: committing.Desk | None = None,
+        signals: signalling.Desk | None = None,
         maximum_pdu: int = 128 << 10,
         maximum_associations: int = 32,
         largest_instance: int = 2 << 30,
@@ -101,6 +103,7 @@ class Listener:
             calling_ae_titles: who may send; None for anybody.
             further_ae_titles: what we may be called besides `ae_title`.
             commitment: who is asked and told about storage commitment; None: it is not offered.
+            signals: who is told what a study will have; None: nobody may tell.
             maximum_pdu: bytes that peers are asked not to exceed in a PDU.
             largest_instance: bytes of an encoded data set; it is held in memory until it is kept.
             acse_timeout: seconds that a connection has for its association request, and then for each PDU.
@@ -113,13 +116,17 @@ class Listener:
             raise ValueError("no AE title may call: name those that may, or None for any")
         self._host, self._port, self._secure = host, port, secure
         self._keep = keep
-        self._commitment = commitment
+        self._commitment, self._signals = commitment, signals
         self._largest_instance = largest_instance
         self._further_ae_titles = further_ae_titles
         self._ae = AE(ae_title)
         self._ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
         self._ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-        self._ae.supported_contexts = [*offered(), *([committing.offered()] if commitment else ())]
+        self._ae.supported_contexts = [
+            *offered(),
+            *([committing.offered()] if commitment else ()),
+            *(signalling.offered(signals) if signals else ()),
+        ]
         self._ae.require_called_aet = True
         self._ae.require_calling_aet = sorted(calling_ae_titles or ())
         self._ae.maximum_pdu_size = maximum_pdu
@@ -164,6 +171,7 @@ class Listener:
             (evt.EVT_REJECTED, self._refused),
             (evt.EVT_C_STORE, self._received),
             *(committing.handlers(self._commitment) if self._commitment else ()),
+            *(signalling.handlers(self._signals) if self._signals else ()),
         ]
         context = cast(ssl.SSLContext, secure)  # of which it wants `wrap_socket` alone
         server = cast(

@@ -1,4 +1,5 @@
-"""Query/Retrieve SCU, Study Root (PS3.4 C): which studies a patient has at a peer, and having it send one to us."""
+"""Query/Retrieve SCU, Study Root (PS3.4 C): which studies a patient has at a peer, how much it has of one, and having
+it send one to us."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from typing import Final
 
 from pydicom import Dataset
 from pynetdicom import build_context
+from pynetdicom.association import Association
 from pynetdicom.status import STATUS_PENDING, STATUS_SUCCESS, code_to_category
 
 from dicom_io.association import Peer, associated
@@ -32,6 +34,23 @@ class FoundStudy:
     date: str  # DA, empty where it is not told
     modalities: frozenset[str]
     description: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSeries:
+    """A series as the peer describes it."""
+
+    uid: str
+    modality: str
+    instances: int | None  # None: not told
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What the peer says that it has of a study."""
+
+    instances: int | None  # None: it does not know the study, or does not tell
+    series: tuple[FoundSeries, ...]
 
 
 def find_studies(patient_id: str, peer: Peer, *, calling_ae: str, timeout: float, most: int = 500) -> list[FoundStudy]:
@@ -60,6 +79,34 @@ def find_studies(patient_id: str, peer: Peer, *, calling_ae: str, timeout: float
     return found
 
 
+def find_holdings(study_uid: str, peer: Peer, *, calling_ae: str, timeout: float) -> Holdings:
+    """How many instances the peer has of a study, and of each of its series; both are optional for it to tell.
+
+    Raises:
+        Rejected: the peer refuses the query.
+        Unavailable: the peer cannot be reached, or says nothing for `timeout` seconds.
+    """
+    of_study = Dataset()
+    of_study.QueryRetrieveLevel, of_study.StudyInstanceUID = "STUDY", study_uid
+    of_study.NumberOfStudyRelatedInstances = None
+    of_series = Dataset()
+    of_series.QueryRetrieveLevel, of_series.StudyInstanceUID = "SERIES", study_uid
+    of_series.SeriesInstanceUID, of_series.Modality, of_series.NumberOfSeriesRelatedInstances = "", "", None
+    contexts = [build_context(FIND)]
+    with associated(peer, contexts, calling_ae=calling_ae, timeout=timeout, answers=_ANSWERS) as association:
+        studies = [
+            _count(found, "NumberOfStudyRelatedInstances")
+            for found in _found(association, of_study, peer)
+            if _text(found, "StudyInstanceUID") == study_uid
+        ]
+        series = tuple(
+            FoundSeries(uid, _text(found, "Modality"), _count(found, "NumberOfSeriesRelatedInstances"))
+            for found in (_found(association, of_series, peer) if studies else ())
+            if (uid := _text(found, "SeriesInstanceUID"))
+        )
+    return Holdings(next(iter(studies), None), series)
+
+
 def move_study(study_uid: str, to: str, peer: Peer, *, calling_ae: str, timeout: float) -> int:
     """Has the peer send a study to the AE title `to`, which it must know; how many instances it says that it sent.
 
@@ -76,6 +123,12 @@ def move_study(study_uid: str, to: str, peer: Peer, *, calling_ae: str, timeout:
             _is_pending(answer, peer)
             sent = int(answer.get("NumberOfCompletedSuboperations") or sent)
     return sent
+
+
+def _found(association: Association, query: Dataset, peer: Peer) -> Iterator[Dataset]:
+    for answer, identifier in association.send_c_find(query, FIND):
+        if _is_pending(answer, peer) and identifier is not None:
+            yield identifier
 
 
 def _query(patient_id: str) -> Dataset:
@@ -114,6 +167,11 @@ def _text(identifier: Dataset, keyword: str) -> str:
     if value is None:
         return ""
     return "\\".join(map(str, value)) if hasattr(value, "append") else str(value).strip()
+
+
+def _count(identifier: Dataset, keyword: str) -> int | None:
+    text = _text(identifier, keyword)
+    return int(text) if text.isdecimal() else None
 
 
 def _is_pending(answer: Dataset, peer: Peer) -> bool:

@@ -6,6 +6,8 @@ Deadlines are rows. Whatever the queue loses, a worker drops or a restart forget
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from typing import Protocol
 
@@ -16,6 +18,8 @@ from radplug.wiring import House
 
 TICK = 0.25  # seconds
 TIDY_AGAIN = timedelta(hours=1)
+SIGNALS_LAST = timedelta(days=30)  # what was announced of a study is kept for so long
+CLOSINGS = 16  # at a time
 RING_AGAIN = timedelta(seconds=60)  # for work that was rung for and that nobody has taken up since
 
 log = structlog.get_logger(__name__)
@@ -33,15 +37,34 @@ class BellBroken(Exception):
     """The queue's broker does not answer."""
 
 
-def tick(house: House, doorbell: Doorbell) -> None:
-    """Do once what is due now.
+class Closings:
+    """Closes studies on threads of their own, since a PACS that is asked what it has may take its time to answer."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._threads = ThreadPoolExecutor(CLOSINGS, "closing")
+        self._under_way: dict[str, Future[None]] = {}
+
+    def __call__(self, case_id: str) -> None:
+        """Begin with a study, unless it is being closed already. Raises what went wrong with another one."""
+        for done in [each for each, closing in self._under_way.items() if closing.done()]:
+            self._under_way.pop(done).result()
+        if case_id not in self._under_way:
+            self._under_way[case_id] = self._threads.submit(pipeline.close, self._house, case_id)
+
+    def stop(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def tick(house: House, doorbell: Doorbell, close: Callable[[str], None] | None = None) -> None:
+    """Do once what is due now; `close` a study otherwise than here and now.
 
     Raises:
         BellBroken: the rest stays due.
     """
     now = house.now()
     for case_id in house.drafting.due_to_close(now):
-        pipeline.close(house, case_id)
+        close(case_id) if close else pipeline.close(house, case_id)
     now = house.now()  # what was just closed is due
     for due in house.drafting.due_to_draft(now):
         doorbell.draft(due.case_id, awaited=due.awaited)
@@ -67,6 +90,7 @@ def ring_for_everything(house: House) -> None:
 def tidy(house: House) -> None:
     """Drop what is kept for a while and no longer."""
     house.notices.forget(house.now() - timedelta(days=house.settings.hl7.keep_days))
+    house.signals.forget(house.now() - SIGNALS_LAST)
 
 
 def run(house: House, doorbell: Doorbell, stop: threading.Event) -> None:
@@ -74,12 +98,13 @@ def run(house: House, doorbell: Doorbell, stop: threading.Event) -> None:
     ring_for_everything(house)
     bell_works = True
     tidy_at = house.now()
+    closings = Closings(house) if house.archives else None
     while not stop.wait(TICK):
         if house.now() >= tidy_at:
             tidy(house)
             tidy_at = house.now() + TIDY_AGAIN
         try:
-            tick(house, doorbell)
+            tick(house, doorbell, closings)
         except BellBroken as broken:
             if bell_works:
                 log.warning("the queue cannot be reached; the clock goes on trying", reason=str(broken))
@@ -88,3 +113,5 @@ def run(house: House, doorbell: Doorbell, stop: threading.Event) -> None:
             if not bell_works:
                 log.info("the queue can be reached again")
             bell_works = True
+    if closings:
+        closings.stop()

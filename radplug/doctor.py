@@ -48,6 +48,7 @@ def examine(house: House) -> list[Finding]:
         _worklist,
         _openid,
         _pacs,
+        _counts,
         _fonts,
         _reporting,
     )
@@ -282,6 +283,11 @@ def _pacs(house: House) -> Iterator[Finding]:
         else:
             with_tls = " with TLS" if pacs.tls else ""
             yield Finding(about, True, f"{pacs.ae_title} answers C-ECHO on {pacs.host}:{pacs.port}{with_tls}")
+
+
+def _counts(house: House) -> Iterator[Finding]:
+    if house.archives:
+        yield from house.archives.findings()
 
 
 def _fonts(house: House) -> Iterator[Finding]:

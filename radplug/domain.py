@@ -11,6 +11,7 @@ from dicom_io.study import Instance, Patient
 from hl7.orders import Order
 from model_runtime.canvas import Code, Section, Template
 from model_runtime.draft_text import DraftText
+from radplug.completeness import Because
 
 
 class CaseState(StrEnum):
@@ -112,6 +113,8 @@ class Case:
     closed_at: datetime | None
     attempts: int  # drafting attempts since the study was last closed
     routing: Routing = NO_RULE  # as decided when the study was last closed
+    complete_because: Because | None = None  # the same
+    lacks: str = ""  # what the study waits for, or was closed without, in words
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from dicom_io.commitment import Result
 from dicom_io.study import Instance
 from hl7.orders import Order
 from model_runtime.draft_text import DraftText, SectionText
+from radplug.completeness import Announced, Because, Counted
 from radplug.desk import Desk, Edit, Frame
 from radplug.domain import (
     Brief,
@@ -76,9 +77,21 @@ class Receiving(Protocol):
     ) -> Received: ...
 
 
+class Signals(Protocol):
+    def of_study(self, study_uid: str) -> tuple[Announced, ...]: ...
+
+
+class Archives(Protocol):
+    def count(self, case: Case) -> Counted | str:
+        """What the first PACS that can tell has of the study; else why none does."""
+
+
 class Drafting(Protocol):
-    def wait_for_more(self, case_id: str) -> bool: ...
-    def close(self, case_id: str, now: datetime, routing: Routing) -> None: ...
+    def deadline(self, case_id: str) -> datetime: ...
+    def wait(self, case_id: str, now: datetime, until: datetime, lacks: str) -> bool:
+        """Keep the study open; whether what it lacks is news."""
+
+    def close(self, case_id: str, now: datetime, routing: Routing, because: Because, lacks: str) -> None: ...
     def waiting(self, now: datetime, most: int) -> list[str]: ...
     def lease(self, case_id: str, owner: str, now: datetime, until: datetime) -> Lease | None: ...
     def instances(self, case_id: str) -> list[KeptInstance]: ...
@@ -196,6 +209,12 @@ class House(Protocol):
     def store(self) -> Store: ...
     @property
     def receiving(self) -> Receiving: ...
+    @property
+    def signals(self) -> Signals: ...
+    @property
+    def archives(self) -> Archives | None:
+        """None where the site asks no PACS what it has."""
+
     @property
     def drafting(self) -> Drafting: ...
     @property

@@ -68,6 +68,10 @@ def case(console: Console, view: CaseView, as_json: bool) -> None:
         print_json(console, told)
         return
     cases(console, [view.case], as_json=False)
+    if because := view.case.complete_because:
+        console.print(Text(f"complete because {because.in_words}"))
+    if view.case.lacks:
+        console.print(Text(f"{'closed without' if because else 'waits for'} {view.case.lacks}", "yellow"))
     if view.case.routing.rule:
         console.print(Text(f"taken by the rule {view.case.routing.rule}"))
     for drafted in view.drafts:

@@ -21,6 +21,7 @@ from radplug import certificates, clock, pipeline, worker
 from radplug.clock import Doorbell
 from radplug.commitment_desk import CommitmentDesk
 from radplug.hl7_in import inbox
+from radplug.signal_desk import SignalDesk
 from radplug.supervisor import StationFailed, end_with_parent
 from radplug.wiring import House
 
@@ -28,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 def listen(house: House) -> None:
-    """The listener: C-STORE and C-ECHO until told to stop."""
+    """The listener: instances, and what is announced of their studies, until told to stop."""
     s = house.settings.listener
     swept = house.store.sweep()
     if swept:
@@ -54,6 +55,7 @@ def listen(house: House) -> None:
             calling_ae_titles=s.callers,
             further_ae_titles=frozenset(s.further_ae_titles),
             commitment=desk if desk.is_open else None,
+            signals=SignalDesk(house),
             maximum_pdu=s.maximum_pdu,
             maximum_associations=s.maximum_associations,
         )

@@ -28,6 +28,7 @@ from radplug.records.people import People
 from radplug.records.readers import Readers
 from radplug.records.receiving import Receiving
 from radplug.records.revising import Revising
+from radplug.records.signals import Signals
 from radplug.records.stations import Stations
 from radplug.records.templates import SavedTemplates
 from radplug.records.tokens import Tokens
@@ -40,6 +41,7 @@ from radplug.study_store import StudyStore, make_private
 from radplug.templates import InUse, TemplateFile, in_use, read_all
 
 if TYPE_CHECKING:
+    from radplug.archives import Archives
     from radplug.destinations import Destinations
     from radplug.documents import Documents
     from radplug.draftsman import Draftsman
@@ -93,6 +95,10 @@ class House:
     @cached_property
     def receiving(self) -> Receiving:
         return Receiving(self.database)
+
+    @cached_property
+    def signals(self) -> Signals:
+        return Signals(self.database)
 
     @cached_property
     def notices(self) -> Notices:
@@ -232,6 +238,14 @@ class House:
 
         s = self.settings
         return Documents(self.store, self.viewing, s.device, s.pages.fonts, pacs=s.pacs, reporting=s.reporting)
+
+    @cached_property
+    def archives(self) -> Archives | None:
+        """None where no PACS may be asked what it has."""
+        from radplug.archives import Archives
+
+        asked = [pacs for pacs in self.settings.pacs if pacs.count_instances]
+        return Archives(self.viewing, self.settings.listener.ae_title, asked) if asked else None
 
     @cached_property
     def destinations(self) -> Destinations:

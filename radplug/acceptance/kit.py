@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from dicom_io.association import Peer
-from radplug.acceptance import checks_of_bad_days, checks_of_drafts, checks_of_receiving
+from radplug.acceptance import checks_of_bad_days, checks_of_completeness, checks_of_drafts, checks_of_receiving
 from radplug.acceptance.api import Api
 from radplug.acceptance.check import Check
 from radplug.acceptance.running_site import RunningSite, free_port
@@ -18,7 +18,12 @@ from radplug.acceptance.simulated_ris import SimulatedRis
 from radplug.acceptance.target import Target
 from radplug.acceptance.ward import Ward
 
-CHECKS: tuple[Check, ...] = (*checks_of_receiving.CHECKS, *checks_of_drafts.CHECKS, *checks_of_bad_days.CHECKS)
+CHECKS: tuple[Check, ...] = (
+    *checks_of_receiving.CHECKS,
+    *checks_of_completeness.CHECKS,
+    *checks_of_drafts.CHECKS,
+    *checks_of_bad_days.CHECKS,
+)
 SCOPES = ("cases", "patients", "reports", "steer", "deliveries")  # that the kit's token needs
 OUR_AE, PACS_AE = "RADPLUG", "ACCEPTANCE"
 

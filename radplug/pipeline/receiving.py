@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dicom_io.study import Instance
-from radplug.domain import (
-    Received,
-    StaleWork,
-)
+from collections.abc import Sequence
+from datetime import datetime
+
+from dicom_io.study import NOT_IMAGES, Instance
+from radplug.completeness import Arrived, Complete, Waits, by_count, by_quiet, by_signals
+from radplug.domain import Case, CaseState, KeptInstance, Received, StaleWork
 from radplug.parts import House
 
 
@@ -33,22 +34,55 @@ def receive(
 
 
 def close(house: House, case_id: str) -> None:
-    """The study has been quiet for long enough: it is complete, unless series that the site expects are missing.
+    """Close a study that is complete: what was announced of it is here, or it has been quiet for long enough.
 
     This is when the site's rules are asked: what they say holds until late images close the study once more.
     """
-    instances, now = house.drafting.instances(case_id), house.now()
-    images = [kept.instance for kept in instances if kept.instance.is_image]
-    series = {image.series_uid for image in images}
-    wanted = max((house.policy.expected_series.get(image.modality, 0) for image in images), default=0)
-    if len(series) < wanted and house.drafting.wait_for_more(case_id):
+    now, case = house.now(), house.viewing.case(case_id)
+    if case.state is not CaseState.RECEIVING:
         return
-    routing = house.router.route(instances, house.drafting.order(house.viewing.case(case_id)), now)
+    instances = house.drafting.instances(case_id)
+    arrived = _arrived(house, case, instances)
+    found = _completeness(house, case, arrived, now)
+    if isinstance(found, Waits):
+        if house.drafting.wait(case_id, now, found.until, found.lacks) and found.lacks:
+            house.audit.note("study waits", case_id, lacks=found.lacks)
+        return
+    routing = house.router.route(instances, house.drafting.order(case), now)
     try:
-        house.drafting.close(case_id, now, routing)
+        house.drafting.close(case_id, now, routing, found.because, found.lacks)
     except StaleWork:
         return  # an image came just now
-    about = {"images": len(images), "series": len(series), "series_expected": wanted}
-    house.audit.note("study closed", case_id, **about, rule=routing.rule or "none")
+    about = {"images": len(arrived.images), "series": arrived.series, "series_expected": arrived.expected_series}
+    why = {"because": found.because, "lacks": found.lacks}
+    house.audit.note("study closed", case_id, **about, **why, rule=routing.rule or "none")
     if routing.not_drafted:
         house.audit.note("not drafted", case_id, reason=routing.not_drafted)
+
+
+def _arrived(house: House, case: Case, kept: Sequence[KeptInstance]) -> Arrived:
+    images = [one.instance for one in kept if one.instance.is_image]
+    return Arrived(
+        images=frozenset(image.sop_instance_uid for image in images),
+        instances=len(kept),
+        from_images=sum(one.instance.modality not in NOT_IMAGES for one in kept),
+        series=len({image.series_uid for image in images}),
+        expected_series=max((house.policy.expected_series.get(image.modality, 0) for image in images), default=0),
+        last_at=case.last_received_at,
+        until=house.drafting.deadline(case.id),
+    )
+
+
+def _completeness(house: House, case: Case, arrived: Arrived, now: datetime) -> Complete | Waits:
+    """What others have announced, then the quiet time and the expected series, then the PACS's own count."""
+    if found := by_signals(arrived, house.signals.of_study(case.study_uid), now):
+        return found
+    quiet = house.policy.patience.quiet
+    found = by_quiet(arrived, quiet, now)
+    if isinstance(found, Waits) or found.lacks or house.archives is None:
+        return found
+    counted = house.archives.count(case)
+    if isinstance(counted, str):
+        house.audit.note("count not told", case.id, reason=counted)
+        return found
+    return by_count(arrived, counted, quiet, now)

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from hl7.orders import Order
+from radplug.completeness import Because
 from radplug.domain import (
     NO_RULE,
     Case,
@@ -74,21 +75,25 @@ class Drafting:
 
     # ── closing ──
 
-    def wait_for_more(self, case_id: str) -> bool:
-        """Keep a study open until its hard deadline; False where that has passed or the case is no longer open."""
-        with self._database.writing() as connection:
-            waits = connection.execute(
-                sa.update(cases)
-                .where(
-                    cases.c.id == case_id,
-                    cases.c.state == CaseState.RECEIVING,
-                    cases.c.ring_at < cases.c.hard_deadline_at,
-                )
-                .values(ring_at=cases.c.hard_deadline_at)
-            )
-            return waits.rowcount == 1
+    def deadline(self, case_id: str) -> datetime:
+        """When the case's study is closed, whatever may still come."""
+        with self._database.reading() as connection:
+            at: datetime = connection.execute(
+                sa.select(cases.c.hard_deadline_at).where(cases.c.id == case_id)
+            ).scalar_one()
+            return at
 
-    def close(self, case_id: str, now: datetime, routing: Routing = NO_RULE) -> None:
+    def wait(self, case_id: str, now: datetime, until: datetime, lacks: str) -> bool:
+        """Keep a study open, which lacks something; whether that is news. Does nothing where an image came just now."""
+        due = (cases.c.id == case_id, cases.c.state == CaseState.RECEIVING, cases.c.ring_at <= now)
+        with self._database.writing() as connection:
+            before = connection.scalar(sa.select(cases.c.lacks).where(*due).with_for_update())
+            connection.execute(sa.update(cases).where(*due).values(ring_at=until, lacks=lacks))
+            return before is not None and before != lacks
+
+    def close(
+        self, case_id: str, now: datetime, routing: Routing = NO_RULE, because: Because = Because.QUIET, lacks: str = ""
+    ) -> None:
         """The study is complete, and to be drafted, or not, as the rules say.
 
         Raises StaleWork where an image came in the meantime, or it is closed already.
@@ -96,6 +101,7 @@ class Drafting:
         reason = routing.not_drafted
         state = CaseState.NOT_DRAFTED if reason else CaseState.COMPLETE
         kept: dict[str, Any] = {"reason": reason, "ring_at": None if reason else now, "closed_at": now, "attempts": 0}
+        kept |= {"complete_because": because, "lacks": lacks}
         kept["routing"] = ROUTING.dump_python(routing, mode="json")
         if routing.priority is not None:
             kept["priority"] = routing.priority

@@ -17,6 +17,7 @@ from radplug.records.database import Database, insert_or_ignore
 from radplug.records.moves import move
 from radplug.records.patients import known_as
 from radplug.records.schema import cases, deliveries, dictations, instances, orders
+from radplug.records.signals import may_be_last
 
 INSTANCE = TypeAdapter(Instance)
 ORDER = TypeAdapter(Order)
@@ -191,17 +192,19 @@ def _note_arrival(
     connection.execute(
         sa.update(cases).where(this).values(**learnt, instances=cases.c.instances + 1, last_received_at=at)
     )
+    is_last = may_be_last(connection, instance.study_uid, instance.sop_instance_uid, case.instances + 1)
+    look_at = at if is_last else at + patience.quiet
     if case.state == CaseState.RECEIVING:
-        ring_at = min(at + patience.quiet, case.hard_deadline_at)
-        connection.execute(sa.update(cases).where(this).values(ring_at=ring_at))
+        connection.execute(sa.update(cases).where(this).values(ring_at=min(look_at, case.hard_deadline_at)))
     elif instance.is_image:
         move(
             connection,
             case_id,
             CaseState.RECEIVING,
-            ring_at=at + patience.quiet,
+            ring_at=look_at,
             hard_deadline_at=at + patience.at_most,
             closed_at=None,
+            complete_because=None,
             lease_until=None,
             fence=cases.c.fence + 1,  # a draft in the making no longer counts
             attempts=0,

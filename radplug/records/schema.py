@@ -63,6 +63,8 @@ cases = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
     sa.Column("routing", sa.JSON),  # domain.Routing; null: the study has not been closed yet
     sa.Column("revise_at", UtcDateTime, index=True),  # null: what was sent has the patient as they are
+    sa.Column("complete_because", sa.String(16)),  # completeness.Because, when the study was last closed
+    sa.Column("lacks", sa.Text, nullable=False, server_default=""),  # what it waits for, or was closed without
     sa.Index("ix_cases_worklist", "priority", sa.desc("last_received_at"), "id"),
 )
 
@@ -82,6 +84,30 @@ instances = sa.Table(
     sa.Column("received_at", UtcDateTime, nullable=False),
     sa.Column("facts", sa.JSON, nullable=False),
     sa.UniqueConstraint("study_uid", "series_uid", "sop_instance_uid", "sha256"),
+)
+
+signals = sa.Table(  # what others have announced of studies: MPPS and Instance Availability Notifications
+    "signals",
+    metadata,
+    sa.Column("uid", UID, primary_key=True),
+    sa.Column("kind", sa.String(4), nullable=False),
+    sa.Column("progress", sa.String(16), nullable=False),  # dicom_io.signals.Progress
+    sa.Column("calling_ae", sa.String(16), nullable=False),
+    sa.Column("received_at", UtcDateTime, nullable=False, index=True),  # or changed
+)
+
+signal_studies = sa.Table(
+    "signal_studies",
+    metadata,
+    sa.Column("signal_uid", UID, sa.ForeignKey("signals.uid"), primary_key=True),
+    sa.Column("study_uid", UID, primary_key=True, index=True),
+)
+
+announced_images = sa.Table(
+    "announced_images",
+    metadata,
+    sa.Column("signal_uid", UID, sa.ForeignKey("signals.uid"), primary_key=True),
+    sa.Column("sop_instance_uid", UID, primary_key=True, index=True),
 )
 
 dictations = sa.Table(

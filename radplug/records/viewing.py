@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from dicom_io.study import Patient
 from model_runtime.canvas import Code, Section
 from model_runtime.draft_text import DraftText
+from radplug.completeness import Because
 from radplug.domain import (
     NO_RULE,
     AuditEvent,
@@ -164,6 +165,8 @@ def case_of(row: sa.Row[Any]) -> Case:
         closed_at=row.closed_at,
         attempts=row.attempts,
         routing=ROUTING.validate_python(row.routing) if row.routing else NO_RULE,
+        complete_because=Because(row.complete_because) if row.complete_because else None,
+        lacks=row.lacks,
     )
 
 

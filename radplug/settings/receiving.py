@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -102,6 +103,11 @@ class Hl7Settings(Section):
 class AssemblySettings(Section):
     """When a study counts as complete."""
 
+    signals: tuple[Literal["mpps", "ian"], ...] = Field(
+        ("mpps", "ian"),
+        description="announcements to take from those who may call: a study of which all that was announced is here "
+        "closes at once, others wait; mpps, ian",
+    )
     quiet_seconds: Seconds = Field(60.0, description="a study closes when no instance has come for so long")
     at_most_seconds: Seconds = Field(1800.0, description="a study closes so long after its first instance in any case")
     expected_series: dict[str, int] = Field(

@@ -58,6 +58,9 @@ class PacsDestination(Destination):
         description="what it is sent, each in a series of its own: basic-text-sr, comprehensive-3d-sr, pdf, "
         "secondary-capture",
     )
+    count_instances: bool = Field(
+        False, description="before a study is closed as quiet, ask whether it has more of it (C-FIND)"
+    )
     commitment: bool = Field(False, description="ask it to confirm that it keeps each document (storage commitment)")
     commitment_seconds: Seconds = Field(
         3600.0, description="a document whose confirmation has not come in so long is sent again"

@@ -52,7 +52,8 @@ def case(case: CaseId, house: Site, person: Acting) -> WholeCase:
     """A case with its drafts and deliveries, oldest first."""
     view = house.viewing.whole(case)
     house.audit_by(person.name).note("viewed", case, version=view.case.version)
-    return whole_case(view, house.drafting.order(view.case), person)
+    signals = house.signals.of_study(view.case.study_uid)
+    return whole_case(view, house.drafting.order(view.case), signals, person)
 
 
 @router.get("/cases/{case}/images", dependencies=sees_images, tags=["images"])

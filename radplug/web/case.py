@@ -28,6 +28,7 @@ def case(case_id: CaseId, request: Request, house: Site, person: Acting, version
     context = {
         "person": person,
         "order": house.drafting.order(view.case),
+        "signals": house.signals.of_study(view.case.study_uid),
         "patients": person.may(Right.PATIENTS),
         "reports": person.may(Right.REPORTS),
         "view": view,

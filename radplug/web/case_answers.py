@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, cast
 
 from pydantic import BaseModel, Field
 
+from dicom_io.signals import Kind, Progress
 from hl7.orders import Order
+from radplug.completeness import Announced, Because
 from radplug.desk import Ending
 from radplug.domain import Case, CaseState, Delivery, DeliveryState, DocumentKind, Draft
 from radplug.people import Person, Right
@@ -30,6 +33,8 @@ class CaseAnswer(BaseModel):
     reason: str = Field(description="Why it is not drafted, or has failed")
     priority: Literal["stat", "urgent", "routine"]
     rule: str = Field(description="Name of the routing rule that took it; empty: none did")
+    complete_because: Because | None = Field(description="Null while it is not complete")
+    lacks: str = Field(description="What it waits for, or was closed without, in words; empty: nothing that is known")
     version: int = Field(description="Of the latest draft; 0 before the first")
     accession_number: str
     study_date: str
@@ -117,6 +122,17 @@ class DeliveryAnswer(BaseModel):
     delivered_at: datetime | None
 
 
+class SignalAnswer(BaseModel):
+    """What an MPPS or an Instance Availability Notification has announced of the study."""
+
+    kind: Kind
+    progress: Progress
+    calling_ae: str
+    received_at: datetime
+    images: int = Field(description="That were announced")
+    here: int = Field(description="Of these")
+
+
 class OrderAnswer(BaseModel):
     """What the ordering side calls the study; empty is not given."""
 
@@ -127,6 +143,7 @@ class OrderAnswer(BaseModel):
 class WholeCase(CaseAnswer):
     study_uid: str | None = Field(description="Scope patients")
     order: OrderAnswer | None = Field(description="Scope patients; null too where none has come")
+    signals: list[SignalAnswer] = Field(description="In the order in which they came")
     drafts: list[DraftAnswer]
     deliveries: list[DeliveryAnswer]
 
@@ -143,13 +160,14 @@ def page_answer(page: Page, person: Person) -> PageAnswer:
     )
 
 
-def whole_case(view: CaseView, order: Order | None, person: Person) -> WholeCase:
+def whole_case(view: CaseView, order: Order | None, signals: Sequence[Announced], person: Person) -> WholeCase:
     patients = person.may(Right.PATIENTS)
     told = OrderAnswer(procedure=order.procedure_code[2], indication=order.indication) if order else None
     return WholeCase(
         **_case(view.case, person).model_dump(),
         study_uid=view.case.study_uid if patients else None,
         order=told if patients else None,
+        signals=[_signal(signal) for signal in signals],
         drafts=[_draft(draft, person) for draft in view.drafts],
         deliveries=[delivery_answer(delivery) for delivery in view.deliveries],
     )
@@ -178,6 +196,8 @@ def _case(case: Case, person: Person) -> CaseAnswer:
         reason=case.reason,
         priority=cast(Literal["stat", "urgent", "routine"], case.priority.name.lower()),
         rule=case.routing.rule,
+        complete_because=case.complete_because,
+        lacks=case.lacks,
         version=case.version,
         accession_number=case.accession_number,
         study_date=case.study_date,
@@ -188,6 +208,17 @@ def _case(case: Case, person: Person) -> CaseAnswer:
         first_received_at=case.first_received_at,
         last_received_at=case.last_received_at,
         patient=patient if person.may(Right.PATIENTS) else None,
+    )
+
+
+def _signal(signal: Announced) -> SignalAnswer:
+    return SignalAnswer(
+        kind=signal.kind,
+        progress=signal.progress,
+        calling_ae=signal.calling_ae,
+        received_at=signal.received_at,
+        images=len(signal.images),
+        here=signal.here,
     )
 
 

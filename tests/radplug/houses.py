@@ -22,12 +22,19 @@ from radplug.wiring import House
 SIZE = 128  # rows and columns of an image: enough for all but the eye, and painted and encoded at once
 
 
-def house_at(root: Path, checkpoint: Path, *, model: dict[str, Any] | None = None, **settings: Any) -> House:
+def house_at(
+    root: Path,
+    checkpoint: Path,
+    *,
+    model: dict[str, Any] | None = None,
+    assembly: dict[str, Any] | None = None,
+    **settings: Any,
+) -> House:
     """A house whose database is made."""
     house = House(
         Settings(
             store={"data": root / "data", "keep_free_mib": 1},
-            assembly={"quiet_seconds": 0.001},
+            assembly={"quiet_seconds": 0.001, **(assembly or {})},
             model={"checkpoint": checkpoint, "threads": 1, **(model or {})},
             delivery={"first_retry_seconds": 0.001, "longest_retry_seconds": 0.001, "attempts": 3},
             **settings,

@@ -58,8 +58,10 @@ class Hospital:
 
 
 @contextmanager
-def hospital(root: Path, checkpoint: Path, extra: str = "", destinations: str | None = None) -> Iterator[Hospital]:
-    """A site with a quiet time of half a second; `destinations` in TOML instead of the simulated peers."""
+def hospital(
+    root: Path, checkpoint: Path, extra: str = "", destinations: str | None = None, quiet_seconds: float = 0.5
+) -> Iterator[Hospital]:
+    """A site with a short quiet time; `destinations` in TOML instead of the simulated peers."""
     with ExitStack() as stack:
         pacs = stack.enter_context(SimulatedPacs(PACS_AE, root / "pacs"))
         ris = stack.enter_context(SimulatedRis(root / "ris"))
@@ -72,7 +74,7 @@ calling_ae_titles = ["{PACS_AE}", "STORESCU", "ORTHANC"]
 data = {json.dumps(str(root / "data"))}
 keep_free_mib = 1
 [assembly]
-quiet_seconds = 0.5
+quiet_seconds = {quiet_seconds}
 [model]
 checkpoint = {json.dumps(str(checkpoint))}
 threads = 1

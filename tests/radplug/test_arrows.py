@@ -14,6 +14,7 @@ GROUND_FLOOR = ("dicom_io", "hl7", "model_runtime")
 # What the words of the domain are made of: these modules hold words only, and need nothing but the standard library.
 WORD_FILES = {
     "dicom_io.commitment",
+    "dicom_io.signals",
     "dicom_io.study",
     "dicom_io.errors",
     "hl7.orders",
@@ -25,10 +26,11 @@ WORD_FILES = {
 }
 # Of radplug's own modules: what each may import besides itself. A package stands for all its modules.
 MAY_IMPORT = {
-    "radplug.domain": WORD_FILES,
+    "radplug.completeness": WORD_FILES,
+    "radplug.domain": {"radplug.completeness", *WORD_FILES},
     "radplug.desk": {"radplug.anchors", *WORD_FILES},
-    "radplug.parts": {"radplug.desk", "radplug.domain", *WORD_FILES},
-    "radplug.pipeline": {"radplug.parts", "radplug.desk", "radplug.domain", *WORD_FILES},
+    "radplug.parts": {"radplug.completeness", "radplug.desk", "radplug.domain", *WORD_FILES},
+    "radplug.pipeline": {"radplug.parts", "radplug.completeness", "radplug.desk", "radplug.domain", *WORD_FILES},
     "radplug.people": set(),
     "radplug.settings": {"radplug.people", "hl7.errors", "hl7.message", "hl7.overrides"},
     "radplug.findings": set(),
@@ -40,6 +42,7 @@ MAY_IMPORT = {
     "radplug.notices": {"radplug.domain", *WORD_FILES},
     "radplug.records": {
         "radplug.notices",
+        "radplug.completeness",
         "radplug.desk",
         "radplug.insight",
         "radplug.domain",
@@ -72,6 +75,10 @@ MAY_IMPORT = {
         *("radplug", "radplug.domain", "radplug.records", "radplug.settings", "radplug.shapes", "radplug.study_store"),
         *("dicom_io", "hl7", "model_runtime.canvas", "model_runtime.draft_text"),
     },
+    "radplug.archives": {
+        *("radplug", "radplug.certificates", "radplug.completeness", "radplug.domain", "radplug.findings"),
+        *("radplug.records", "radplug.settings", "dicom_io"),
+    },
     "radplug.certificates": {"radplug.findings", "radplug.settings", "dicom_io"},
     "radplug.destinations": {
         *("radplug.certificates", "radplug.domain", "radplug.settings", "radplug.study_store"),
@@ -81,7 +88,7 @@ MAY_IMPORT = {
 # Upstairs: wiring knows every floor, and these stand on it.
 ENTRANCES = {
     *("wiring", "clock", "worker", "stations", "doctor", "show", "demo", "demo_report", "acceptance", "cli"),
-    *("commands", "commitment_desk", "web", "hl7_in"),
+    *("commands", "commitment_desk", "signal_desk", "web", "hl7_in"),
 }
 
 

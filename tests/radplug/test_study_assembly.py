@@ -9,6 +9,7 @@ import pytest
 from received_images import image, receive
 
 from radplug import clock, pipeline
+from radplug.completeness import Because
 from radplug.domain import CaseState, StaleWork
 from radplug.records.database import Database
 from radplug.wiring import House
@@ -73,6 +74,7 @@ def test_a_study_that_never_pauses_closes_at_its_hard_cap(house: House, at: obje
     receive(house, image())
     clock.tick(house, Bell())
     assert state(house) is CaseState.COMPLETE
+    assert house.viewing.cases()[0].complete_because is Because.TIME_OUT
 
 
 @pytest.mark.parametrize(("series", "closes_at"), [(2, 10), (1, 100)])
