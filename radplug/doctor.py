@@ -248,8 +248,6 @@ def _templates(house: House) -> Iterator[Finding]:
 
 
 def _rules(house: House) -> Iterator[Finding]:
-    if house.settings.drafting.rules is None:
-        return
     try:
         rules = house.rules
     except UnusableText as error:
@@ -257,7 +255,8 @@ def _rules(house: House) -> Iterator[Finding]:
     except (SettingsError, UnusableAdapter):
         return  # said already
     else:
-        yield Finding("rules", True, f"{len(rules)}, asked in the order of {house.settings.drafting.rules}")
+        if rules:
+            yield Finding("rules", True, f"{len(rules)}, asked in the order of {house.rules_text.where}")
 
 
 def _gpu(house: House) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ from radplug import show
 from radplug.commands.console import Json, Stop, house_of, order_from, out
 from radplug.domain import KeptInstance
 from radplug.notices import Ordered
-from radplug.rules import Rule, Study, ask, read
+from radplug.rules import Rule, Study, ask, read, read_file
 
 rules = typer.Typer(invoke_without_command=True)
 
@@ -63,7 +63,7 @@ def try_on(
 
 def _rules(context: typer.Context, file: Path | None) -> Sequence[Rule]:
     house = house_of(context, "cli")
-    return read(file, house.known_to_rules) if file else house.rules
+    return read(read_file(file), house.known_to_rules) if file else house.rules
 
 
 def _instances(paths: Sequence[Path]) -> Iterator[Instance]:

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from radplug import __version__
 from radplug.desk import BadEdit, StaleEdit
 from radplug.domain import NotDraftable, SeveralCases, UnknownCase
-from radplug.records.templates import StaleTemplate
+from radplug.records.texts import StaleText
 from radplug.texts.reading import UnusableText
 from radplug.web import (
     api,
@@ -87,7 +87,7 @@ def create(house: House, bell: Bell | None = None) -> FastAPI:
     app.add_exception_handler(StaleEdit, _refused)
     app.add_exception_handler(SeveralCases, _refused)
     app.add_exception_handler(RequestValidationError, _not_understood)
-    app.add_exception_handler(StaleTemplate, _refused)
+    app.add_exception_handler(StaleText, _refused)
     app.add_exception_handler(UnusableText, _unusable)
     app.add_exception_handler(HTTPException, _in_words)
     return app

@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from radplug.people import Right
 from radplug.templates import InUse, TemplateFile, purpose
-from radplug.templates.saved import History, check
+from radplug.templates.saved import check
 from radplug.texts.difference import difference
+from radplug.texts.history import History
 from radplug.texts.reading import BadText
 from radplug.web.answers import BIGGEST, REFUSALS, WHO
 from radplug.web.who import Acting, LookingOn, Site, needs
@@ -39,7 +40,7 @@ class NewVersion(Written):
     on: int = Field(ge=0, le=BIGGEST, description="The newest version that its author has seen; 0: none")
 
 
-def history(name: Annotated[str, Path(pattern="^[a-z0-9][a-z0-9-]{0,63}$")], house: Site) -> History:
+def history(name: Annotated[str, Path(pattern="^[a-z0-9][a-z0-9-]{0,63}$")], house: Site) -> History[TemplateFile]:
     file = next((file for file in house.template_files if file.template.name == name), None)
     found = History(name, file, house.saved_templates.versions(name))
     if not found.texts:
@@ -47,11 +48,11 @@ def history(name: Annotated[str, Path(pattern="^[a-z0-9][a-z0-9-]{0,63}$")], hou
     return found
 
 
-Past = Annotated[History, Depends(history)]
+Past = Annotated[History[TemplateFile], Depends(history)]
 OutOfUse = Annotated[bool, Query(description="The names of those that were taken out, instead")]
 
 
-def text_of(past: History, version: int) -> str:
+def text_of(past: History[TemplateFile], version: int) -> str:
     text = past.texts.get(version)
     if text is None:
         raise HTTPException(404, f"template {past.name} has no text of version {version}")
