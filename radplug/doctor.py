@@ -252,7 +252,7 @@ def _rules(house: House) -> Iterator[Finding]:
         rules = house.rules
     except UnusableText as error:
         yield from (Finding("rule", False, fault) for fault in str(error).splitlines())
-    except (SettingsError, UnusableAdapter):
+    except UnusableAdapter:
         return  # said already
     else:
         if rules:

@@ -209,7 +209,7 @@ class House:
             },
             adapters={AdapterCard.read(directory).name for directory in s.model.adapters},
             destinations={d.name for d in (*s.pacs, *s.reporting)},
-            callers=s.listener.callers,
+            callers=None if s.listener.accept_any_calling_ae else frozenset(s.listener.calling_ae_titles),
             called=s.listener.ae_titles,
         )
 

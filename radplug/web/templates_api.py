@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from radplug.people import Right
 from radplug.templates import InUse, TemplateFile, purpose
@@ -15,6 +15,7 @@ from radplug.texts.difference import difference
 from radplug.texts.history import History
 from radplug.texts.reading import BadText
 from radplug.web.answers import BIGGEST, REFUSALS, WHO
+from radplug.web.texts import Written, text_of, versions_of
 from radplug.web.who import Acting, LookingOn, Site, needs
 from radplug.wiring import House
 
@@ -24,12 +25,6 @@ router = APIRouter(
     responses=REFUSALS,
     dependencies=[*WHO, Depends(needs(Right.TEMPLATES))],
 )
-
-
-class Written(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    text: str = Field(min_length=1, max_length=16_000, description="TOML, as docs/templates.md describes it")
 
 
 class ToCheck(Written):
@@ -50,13 +45,6 @@ def history(name: Annotated[str, Path(pattern="^[a-z0-9][a-z0-9-]{0,63}$")], hou
 
 Past = Annotated[History[TemplateFile], Depends(history)]
 OutOfUse = Annotated[bool, Query(description="The names of those that were taken out, instead")]
-
-
-def text_of(past: History[TemplateFile], version: int) -> str:
-    text = past.texts.get(version)
-    if text is None:
-        raise HTTPException(404, f"template {past.name} has no text of version {version}")
-    return text
 
 
 def names(house: House) -> set[str]:
@@ -118,9 +106,7 @@ def one(past: Past, house: Site, person: LookingOn) -> dict[str, Any]:
         "newest": past.newest,
         "text": None if past.in_use is None else past.texts[past.in_use],
         "file": past.file.where if past.file else None,
-        "versions": [
-            {"version": v.version, "by": v.by, "at": v.at, "taken_out": v.text is None} for v in past.versions
-        ],
+        "versions": versions_of(past),
     }
 
 

@@ -15,7 +15,7 @@ from received_images import image
 from dicom_io.study import Instance
 from hl7.orders import Order
 from radplug.domain import NO_RULE, KeptInstance, Priority, Routing
-from radplug.rules import Rule, Site, Study, ask, decide, read
+from radplug.rules import Rule, Site, Study, ask, decide, read_file
 from radplug.rules.reading import parse
 from radplug.rules.rule import When
 from radplug.texts.reading import BadText, UnusableText
