@@ -249,14 +249,15 @@ def _templates(house: House) -> Iterator[Finding]:
 
 def _rules(house: House) -> Iterator[Finding]:
     try:
-        rules = house.rules
+        written = house.rules_text if house.database.is_current() else house.rules_file
+        rules = house.read_rules(written)
     except UnusableText as error:
         yield from (Finding("rule", False, fault) for fault in str(error).splitlines())
     except UnusableAdapter:
         return  # said already
     else:
         if rules:
-            yield Finding("rules", True, f"{len(rules)}, asked in the order of {house.rules_text.where}")
+            yield Finding("rules", True, f"{len(rules)}, asked in the order of {written.where}")
 
 
 def _gpu(house: House) -> Iterator[Finding]:

@@ -183,20 +183,19 @@ class House:
 
     @property
     def past_rules(self) -> History[RulesText]:
-        versions = self.saved_rules.versions(saved.NAME) if self.database.is_current() else []
-        return History(saved.NAME, self.rules_file, versions)
+        return History(saved.NAME, self.rules_file, self.saved_rules.versions(saved.NAME))
 
     @property
     def rules_text(self) -> RulesText:
         """That in use now: what is saved in the page counts at once, for every station."""
-        return saved.in_use(self.past_rules)
+        return saved.in_use(self.rules_file, self.saved_rules.newest())
 
     @property
     def rules(self) -> tuple[Rule, ...]:
         """Raises UnusableText, and UnusableAdapter where an adapter's name cannot be told."""
-        return self._read_rules(self.rules_text)
+        return self.read_rules(self.rules_text)
 
-    def _read_rules(self, written: RulesText) -> tuple[Rule, ...]:
+    def read_rules(self, written: RulesText) -> tuple[Rule, ...]:
         return saved.read(written, self.known_to_rules)
 
     @property
@@ -215,7 +214,7 @@ class House:
 
     @cached_property
     def router(self) -> Router:
-        return Router(lambda: self.rules_text, self._read_rules, self.settings.drafting.assume_body_part)
+        return Router(lambda: self.rules_text, self.read_rules, self.settings.drafting.assume_body_part)
 
     def holding(self, leases: Sequence[Lease]) -> LeaseKeeper:
         return LeaseKeeper(self.drafting, leases, self.policy.lease, PAUSE_AFTER_FAILURE, self.now)

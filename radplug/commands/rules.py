@@ -16,7 +16,7 @@ from radplug import show
 from radplug.commands.console import Json, Stop, house_of, order_from, out
 from radplug.domain import KeptInstance
 from radplug.notices import Ordered
-from radplug.rules import Rule, Study, ask, read, read_file
+from radplug.rules import Rule, Study, ask, read_file
 from radplug.rules.saved import NAME, check
 
 rules = typer.Typer(invoke_without_command=True)
@@ -101,7 +101,7 @@ def save(
 
 def _rules(context: typer.Context, file: Path | None) -> Sequence[Rule]:
     house = house_of(context, "cli")
-    return read(read_file(file), house.known_to_rules) if file else house.rules
+    return house.read_rules(read_file(file)) if file else house.rules
 
 
 def _instances(paths: Sequence[Path]) -> Iterator[Instance]:

@@ -4,7 +4,7 @@ from radplug.rules.deciding import Answer, ask, decide
 from radplug.rules.reading import Site
 from radplug.rules.router import Router
 from radplug.rules.rule import Rule
-from radplug.rules.saved import RulesText, read, read_file
+from radplug.rules.saved import RulesText, read_file
 from radplug.rules.study import Study
 
-__all__ = ["Answer", "Router", "Rule", "RulesText", "Site", "Study", "ask", "decide", "read", "read_file"]
+__all__ = ["Answer", "Router", "Rule", "RulesText", "Site", "Study", "ask", "decide", "read_file"]

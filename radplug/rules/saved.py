@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from radplug.rules.reading import Site, parse
 from radplug.rules.rule import Rule
-from radplug.texts.history import History
+from radplug.texts.history import Version
 from radplug.texts.reading import bearable, text_of
 
 NAME = "rules"  # of which there are only these
@@ -29,10 +29,12 @@ def read_file(file: Path | None) -> RulesText:
     return RulesText(text_of(file), str(file)) if file else RulesText("", "no file")
 
 
-def in_use(past: History[RulesText]) -> RulesText:
-    if past.in_use:
-        return RulesText(past.texts[past.in_use], f"the rules, version {past.in_use}", past.in_use)
-    return past.file or RulesText("", "no file")
+def in_use(file: RulesText, newest: Iterable[Version]) -> RulesText:
+    """What counts: the `newest` version, where one was saved and not taken out of use, else the file."""
+    for version in newest:
+        if version.text is not None:
+            return RulesText(version.text, f"the rules, version {version.version}", version.version)
+    return file
 
 
 def read(written: RulesText, site: Site) -> tuple[Rule, ...]:

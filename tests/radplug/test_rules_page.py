@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 from browsers import Client, chromium, signed_in, with_accounts
 from houses import ruled, send_study
 from playwright.sync_api import Page, expect
 from typer.testing import CliRunner
 
+import radplug
 from radplug.cli import app
 from radplug.domain import CaseState
 from radplug.people import Role
 from radplug.records.texts import StaleText
 from radplug.rules.saved import NAME
+from radplug.settings import Settings
 from radplug.web.serving import serving
 from radplug.wiring import House
 
@@ -25,6 +31,7 @@ NIGHT = '[[rule]]\nname = "all at night"\npriority = "stat"\n'
 NONE = '[[rule]]\nname = "none at all"\ndraft = false\nreason = "the scanner is tested"\n'
 CHEST_CT = '[[rule]]\nname = "chest CT"\nwhen.modalities = ["CT"]\npriority = "urgent"\n'
 API = "/api/v1/rules"
+OLD_ROW = "INSERT INTO templates VALUES ('ct-head', 2, 'text', 'maria', '2026-11-01 12:00:00')"
 
 
 @pytest.fixture
@@ -96,6 +103,24 @@ def test_rules_and_templates_of_one_name_are_apart_and_who_is_late_saves_nothing
         save(house, NONE, 0)
     assert [v.text for v in house.saved_templates.versions(NAME)] == [None]
     assert [v.text for v in house.saved_templates.newest()] == [None]
+
+
+def test_templates_that_were_saved_before_rules_could_be_are_kept(database_url: str, tmp_path: Path) -> None:
+    engine = sa.create_engine(database_url)
+    config = Config(attributes={})
+    config.set_main_option("script_location", str(Path(radplug.__file__).parent / "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0014")
+        connection.execute(sa.text(OLD_ROW))
+    engine.dispose()
+    house = House(Settings(store={"data": tmp_path / "data"}, database={"url": database_url}), "test")
+    house.database.migrate()
+    (kept,) = house.saved_templates.versions("ct-head")
+    assert (kept.version, kept.text, kept.by, kept.why) == (2, "text", "maria", "")
+    assert kept.at == datetime(2026, 11, 1, 12, tzinfo=UTC)
+    assert house.saved_rules.newest() == []
+    house.database.close()
 
 
 # ── the API ──
