@@ -105,7 +105,7 @@ def _state(file: Path) -> _State:
 
 def explained(error: OSError) -> str:
     """Why a peer and we could not agree, and what to do about it."""
-    if not isinstance(error, ssl.SSLError):
+    if not isinstance(error, ssl.SSLError) or isinstance(error, ssl.SSLEOFError):
         return _HUNG_UP
     if isinstance(error, ssl.SSLCertVerificationError):
         return _CERTIFICATE.get(error.verify_code, f"its certificate was not taken: {error.verify_message}")

@@ -5,6 +5,7 @@ Hl7Error
 │   └── BadField  and it is known which field is to blame
 ├── Rejected      AE or CE: the receiver will not take this message, ours to fix, never retried
 └── Unavailable   AR or CR, no answer, or a foreign answer: send the same message again later
+    └── NoTls     and it is because of TLS
 """
 
 
@@ -30,3 +31,11 @@ class Rejected(Hl7Error):
 
 class Unavailable(Hl7Error):
     """No acknowledgement of this message yet (AR, CR, time-out, closed connection, another message's answer)."""
+
+
+class NoTls(Unavailable):
+    """A peer and we cannot agree on TLS; `reason` is what went wrong in the handshake."""
+
+    def __init__(self, where: str, reason: OSError) -> None:
+        super().__init__(f"{where}: no TLS with it")
+        self.reason = reason

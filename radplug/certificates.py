@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from dicom_io.errors import UnusableCertificate
 from dicom_io.sending import Peer
 from dicom_io.tls import Contexts, Renewed
 from radplug.findings import Finding
-from radplug.settings import ListenerTlsSettings, PacsDestination, PacsTlsSettings, Settings
+from radplug.settings import ListenerTlsSettings, PacsDestination, PeerTlsSettings, Settings
 
 WARNING_TIME = timedelta(days=30)
 
@@ -26,20 +27,26 @@ def accepting(settings: ListenerTlsSettings) -> Contexts:
 
 def calling(pacs: PacsDestination) -> Callable[[], Peer]:
     """The PACS as it is to be called each time. What it gives raises UnusableCertificate."""
-    plain = Peer(pacs.ae_title, pacs.host, pacs.port)
-    if pacs.tls is None:
-        return lambda: plain
-    named, contexts = replace(plain, server_name=pacs.tls.server_name), Renewed(_files(pacs.tls), tls.calling)
-    return lambda: replace(named, tls=contexts())
+    plain = Peer(pacs.ae_title, pacs.host, pacs.port, server_name=pacs.tls.server_name if pacs.tls else "")
+    contexts = calling_with(pacs.tls)
+    return lambda: replace(plain, tls=contexts())
+
+
+def calling_with(settings: PeerTlsSettings | None) -> Callable[[], ssl.SSLContext | None]:
+    """TLS for each call of a destination; None where it is called without. What it gives raises UnusableCertificate."""
+    return Renewed(_files(settings), tls.calling) if settings else lambda: None
 
 
 def findings(settings: Settings) -> Iterator[Finding]:
     """What is wrong with the files, or soon will be."""
-    if settings.listener.tls:
-        yield _finding("TLS of the listener", accepting(settings.listener.tls), _files(settings.listener.tls))
-    for pacs in settings.pacs:
-        if pacs.tls:
-            yield _finding(f"TLS with PACS {pacs.name}", calling(pacs), _files(pacs.tls))
+    for about, port in (("TLS of the listener", settings.listener.tls), ("TLS of HL7 in", settings.hl7.tls)):
+        if port:
+            yield _finding(about, accepting(port), _files(port))
+    pacs = ((f"TLS with PACS {one.name}", one.tls) for one in settings.pacs)
+    reporting = ((f"TLS with reporting system {one.name}", one.tls) for one in settings.reporting)
+    for about, peer in (*pacs, *reporting):
+        if peer:
+            yield _finding(about, calling_with(peer), _files(peer))
 
 
 def _finding(about: str, usable: Callable[[], object], files: Files) -> Finding:
@@ -55,6 +62,6 @@ def _finding(about: str, usable: Callable[[], object], files: Files) -> Finding:
     return Finding(about, True, f"certificates are valid until {end:%Y-%m-%d}")
 
 
-def _files(settings: ListenerTlsSettings | PacsTlsSettings) -> Files:
+def _files(settings: ListenerTlsSettings | PeerTlsSettings) -> Files:
     own = (settings.certificate, settings.key) if settings.certificate and settings.key else None
     return Files(settings.ca, own)

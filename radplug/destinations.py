@@ -13,6 +13,7 @@ import hl7.errors
 from dicom_io import committing, page_checks, report_checks, sending
 from dicom_io.commitment import Reference, Request, Result
 from dicom_io.reading import read_instance
+from dicom_io.tls import explained
 from hl7 import acknowledgement, checks, mllp, oru
 from hl7.message import Message
 from radplug import certificates
@@ -35,7 +36,7 @@ class Destinations:
         self._store = store
         self._ae_title = ae_title
         self._pacs = {p.name: (p, certificates.calling(p)) for p in pacs}
-        self._reporting = {r.name: r for r in reporting}
+        self._reporting = {r.name: (r, certificates.calling_with(r.tls)) for r in reporting}
 
     def send(self, delivery: Delivery) -> str:
         """The destination's answer in words.
@@ -51,6 +52,8 @@ class Destinations:
             return self._send_object(data, delivery)
         except KeyError:
             raise DeliveryRefused(f"no destination is named {delivery.destination}; name one so, then resend") from None
+        except hl7.errors.NoTls as error:
+            raise DestinationUnavailable(f"{error}: {explained(error.reason)}") from error
         except (dicom_io.errors.Unavailable, dicom_io.errors.UnusableCertificate, hl7.errors.Unavailable) as error:
             raise DestinationUnavailable(str(error)) from error
         except (dicom_io.errors.DicomError, hl7.errors.Hl7Error) as error:
@@ -95,11 +98,18 @@ class Destinations:
         return f"stored, with a warning: {stored.warning}" if stored.warning else "stored"
 
     def _send_oru(self, data: bytes, delivery: Delivery) -> str:
-        reporting = self._reporting[delivery.destination]
+        reporting, contexts = self._reporting[delivery.destination]
         _require_fit([str(finding) for finding in checks.check(data)])
         if pdf := oru.pdf_of(Message.parse(data)):
             _require_fit(list(page_checks.check_pages(pdf)))
-        answer = mllp.exchange(data, reporting.host, reporting.port, timeout=reporting.timeout_seconds)
+        answer = mllp.exchange(
+            data,
+            reporting.host,
+            reporting.port,
+            timeout=reporting.timeout_seconds,
+            tls=contexts(),
+            server_name=reporting.tls.server_name if reporting.tls else "",
+        )
         acknowledged = acknowledgement.read(answer)
         acknowledgement.settle(acknowledged, delivery.document.id)
         return acknowledged.code

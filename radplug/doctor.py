@@ -10,9 +10,12 @@ from pathlib import Path
 
 import redis
 
-from dicom_io.errors import DicomError
+from dicom_io.errors import DicomError, UnusableCertificate
 from dicom_io.sending import Peer, echo
+from dicom_io.tls import explained
 from dicom_io.typefaces import Typefaces
+from hl7 import mllp
+from hl7.errors import NoTls, Unavailable
 from model_runtime.checkpoints.model_card import ModelCard
 from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
 from model_runtime.lora.adapter_card import AdapterCard
@@ -246,16 +249,16 @@ def _templates(house: House) -> Iterator[Finding]:
 
 
 def _rules(house: House) -> Iterator[Finding]:
-    if house.settings.drafting.rules is None:
-        return
     try:
-        rules = house.rules
+        written = house.rules_text if house.database.is_current() else house.rules_file
+        rules = house.read_rules(written)
     except UnusableText as error:
         yield from (Finding("rule", False, fault) for fault in str(error).splitlines())
-    except (SettingsError, UnusableAdapter):
+    except UnusableAdapter:
         return  # said already
     else:
-        yield Finding("rules", True, f"{len(rules)}, asked in the order of {house.settings.drafting.rules}")
+        if rules:
+            yield Finding("rules", True, f"{len(rules)}, asked in the order of {written.where}")
 
 
 def _gpu(house: House) -> Iterator[Finding]:
@@ -303,9 +306,20 @@ def _reporting(house: House) -> Iterator[Finding]:
     for reporting in house.settings.reporting:
         about, where = f"reporting system {reporting.name}", f"{reporting.host}:{reporting.port}"
         try:
-            socket.create_connection((reporting.host, reporting.port), min(WAIT, reporting.timeout_seconds)).close()
-        except OSError as error:
-            text = f"{where} cannot be reached ({error.strerror or 'time-out'}); check host, port and firewall"
-            yield Finding(about, False, text)
+            mllp.reach(
+                reporting.host,
+                reporting.port,
+                timeout=min(WAIT, reporting.timeout_seconds),
+                tls=certificates.calling_with(reporting.tls)(),
+                server_name=reporting.tls.server_name if reporting.tls else "",
+            )
+        except UnusableCertificate as error:
+            yield Finding(about, False, str(error))
+        except NoTls as error:
+            yield Finding(about, False, f"{error}: {explained(error.reason)}")
+        except Unavailable as error:
+            yield Finding(about, False, f"{error}; check host, port and firewall")
         else:
-            yield Finding(about, True, f"{where} accepts connections; only a message shows whether it takes results")
+            with_tls = " with TLS" if reporting.tls else ""
+            text = f"{where} accepts connections{with_tls}; only a message shows whether it takes results"
+            yield Finding(about, True, text)

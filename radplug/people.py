@@ -22,15 +22,16 @@ class Right(StrEnum):
     STEER = "steer, accept and discard drafts"
     DELIVERIES = "send dead letters again"
     TEMPLATES = "see and edit report templates"
+    RULES = "see and edit routing rules"
     ACCOUNTS = "make accounts"
 
 
 RIGHTS: Mapping[Role, frozenset[Right]] = {
     Role.RADIOLOGIST: frozenset({Right.CASES, Right.PATIENTS, Right.REPORTS, Right.STEER, Right.TEMPLATES}),
     Role.TECHNOLOGIST: frozenset({Right.CASES, Right.PATIENTS}),
-    Role.IT: frozenset({Right.CASES, Right.DELIVERIES}),
+    Role.IT: frozenset({Right.CASES, Right.DELIVERIES, Right.RULES}),
     Role.ADMIN: frozenset(
-        {Right.CASES, Right.PATIENTS, Right.REPORTS, Right.DELIVERIES, Right.TEMPLATES, Right.ACCOUNTS}
+        {Right.CASES, Right.PATIENTS, Right.REPORTS, Right.DELIVERIES, Right.TEMPLATES, Right.RULES, Right.ACCOUNTS}
     ),
 }
 

@@ -18,8 +18,9 @@ from radplug.domain import Case, CaseState, Delivery, DeliveryState, Draft
 from radplug.findings import Finding
 from radplug.records.tokens import Token
 from radplug.records.viewing import CaseView
-from radplug.rules import Answer, Rule, Study
+from radplug.rules import Answer, Rule, RulesText, Study
 from radplug.templates import InUse, purpose
+from radplug.texts.history import History
 
 STATE_STYLE = {
     CaseState.DELIVERED: "green",
@@ -136,6 +137,14 @@ def rules(console: Console, found: Sequence[Rule], as_json: bool) -> None:
     for rule in found:
         table.add_row(Text(rule.name), Text(rule.when.in_words()), Text(rule.in_words()))
     console.print(table if found else "there are no rules; drafting.rules names their file")
+
+
+def versions(console: Console, past: History[RulesText]) -> None:
+    table = Table("version", "saved by", "when", "why", "")
+    for v in past.versions:
+        what = "taken out of use" if v.text is None else "in use" if v.version == past.in_use else ""
+        table.add_row(str(v.version), Text(v.by), _moment(v.at), Text(v.why), what)
+    console.print(table if past.versions else "no rules were saved; drafting.rules names their file")
 
 
 def tried(console: Console, found: Sequence[tuple[Study, Sequence[Answer]]], as_json: bool) -> None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import signal
+import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
 import structlog
 
 from dicom_io.errors import UnusableCertificate
 from dicom_io.listener import Arrival, Listener, SecurePort
-from hl7 import mllp
+from dicom_io.tls import explained
 from hl7.errors import Unavailable
+from hl7.listener import Listener as Hl7Listener
+from hl7.listener import Secure
 from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
 from radplug import certificates, clock, pipeline, worker
 from radplug.clock import Doorbell
@@ -84,8 +87,8 @@ def _where(host: str, port: int | None, secure_port: int | None) -> str:
 def take_hl7(house: House) -> None:
     """The HL7 station: messages from other systems, until told to stop."""
     s = house.settings.hl7
-    if s.port is None:
-        raise StationFailed("hl7.port is not set, so no HL7 is taken; name the port to listen on")
+    if not s.on:
+        raise StationFailed("hl7.port and [hl7.tls] are not set, so no HL7 is taken; name the port to listen on")
 
     def admits(address: str) -> bool:
         if not s.admits(address):
@@ -94,16 +97,28 @@ def take_hl7(house: House) -> None:
             return False
         return True
 
-    with at_work(house, "hl7") as stop:
-        listener = mllp.Listener(s.host, s.port, partial(inbox.take, house), admits=admits)
+    def distrusted(address: str, error: ssl.SSLError) -> None:
+        reason = explained(error)
+        house.audit.note("TLS refused", address=address, reason=reason)
+        log.warning("TLS failed", address=address, reason=reason)
+
+    def listening(port: int, secure: Secure | None = None) -> Hl7Listener:
+        return Hl7Listener(s.host, port, partial(inbox.take, house), secure=secure, admits=admits)
+
+    with at_work(house, "hl7") as stop, ExitStack() as listeners:
+        plain = None if s.port is None else listening(s.port)
+        secure = listening(s.tls.port, Secure(certificates.accepting(s.tls), distrusted)) if s.tls else None
         try:
-            listener.start()
+            for listener in filter(None, (plain, secure)):
+                listeners.enter_context(listener)
         except Unavailable as error:
             raise StationFailed(f"{error}; is it taken?") from error
-        house.stations.ready("hl7", house.now(), f"{s.host}:{listener.port}")
-        log.info("ready", host=s.host, port=listener.port)
+        except UnusableCertificate as error:
+            raise StationFailed(f"hl7.tls: {error}") from error
+        where = _where(s.host, plain.port if plain else None, secure.port if secure else None)
+        house.stations.ready("hl7", house.now(), where)
+        log.info("ready", listens_on=where)
         stop.wait()
-        listener.stop()
 
 
 def run_clock(house: House, doorbell: Doorbell) -> None:

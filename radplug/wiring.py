@@ -30,15 +30,15 @@ from radplug.records.receiving import Receiving
 from radplug.records.revising import Revising
 from radplug.records.signals import Signals
 from radplug.records.stations import Stations
-from radplug.records.templates import SavedTemplates
+from radplug.records.texts import SavedTexts
 from radplug.records.tokens import Tokens
 from radplug.records.viewing import Viewing
 from radplug.records.worklist import Worklist
-from radplug.rules import Router, Rule, Site
-from radplug.rules import read as read_rules
+from radplug.rules import Router, Rule, RulesText, Site, read_file, saved
 from radplug.settings import Settings
 from radplug.study_store import StudyStore, make_private
 from radplug.templates import InUse, TemplateFile, in_use, read_all
+from radplug.texts.history import History, Kind
 
 if TYPE_CHECKING:
     from radplug.archives import Archives
@@ -157,8 +157,12 @@ class House:
         return Tokens(self.database)
 
     @cached_property
-    def saved_templates(self) -> SavedTemplates:
-        return SavedTemplates(self.database)
+    def saved_templates(self) -> SavedTexts:
+        return SavedTexts(self.database, Kind.TEMPLATE)
+
+    @cached_property
+    def saved_rules(self) -> SavedTexts:
+        return SavedTexts(self.database, Kind.RULES)
 
     @cached_property
     def audit(self) -> AuditTrail:
@@ -184,10 +188,26 @@ class House:
         return in_use(self.template_files, self.saved_templates.newest())
 
     @cached_property
+    def rules_file(self) -> RulesText:
+        """Raises UnusableText."""
+        return read_file(self.settings.drafting.rules)
+
+    @property
+    def past_rules(self) -> History[RulesText]:
+        return History(saved.NAME, self.rules_file, self.saved_rules.versions(saved.NAME))
+
+    @property
+    def rules_text(self) -> RulesText:
+        """That in use now: what is saved in the page counts at once, for every station."""
+        return saved.in_use(self.rules_file, self.saved_rules.newest())
+
+    @property
     def rules(self) -> tuple[Rule, ...]:
         """Raises UnusableText, and UnusableAdapter where an adapter's name cannot be told."""
-        file = self.settings.drafting.rules
-        return read_rules(file, self.known_to_rules) if file else ()
+        return self.read_rules(self.rules_text)
+
+    def read_rules(self, written: RulesText) -> tuple[Rule, ...]:
+        return saved.read(written, self.known_to_rules)
 
     @property
     def known_to_rules(self) -> Site:
@@ -199,13 +219,13 @@ class House:
             },
             adapters={AdapterCard.read(directory).name for directory in s.model.adapters},
             destinations={d.name for d in (*s.pacs, *s.reporting)},
-            callers=s.listener.callers,
+            callers=None if s.listener.accept_any_calling_ae else frozenset(s.listener.calling_ae_titles),
             called=s.listener.ae_titles,
         )
 
     @cached_property
     def router(self) -> Router:
-        return Router(self.rules, self.settings.drafting.assume_body_part)
+        return Router(lambda: self.rules_text, self.read_rules, self.settings.drafting.assume_body_part)
 
     def holding(self, leases: Sequence[Lease]) -> LeaseKeeper:
         return LeaseKeeper(self.drafting, leases, self.policy.lease, PAUSE_AFTER_FAILURE, self.now)

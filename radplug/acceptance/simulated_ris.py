@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import Self
 
 from hl7.acknowledgement import acknowledge
+from hl7.listener import Listener
 from hl7.message import Message
-from hl7.mllp import Listener
 
 HOST = "127.0.0.1"
 

@@ -16,7 +16,8 @@ from radplug import show
 from radplug.commands.console import Json, Stop, house_of, order_from, out
 from radplug.domain import KeptInstance
 from radplug.notices import Ordered
-from radplug.rules import Rule, Study, ask, read
+from radplug.rules import Rule, Study, ask, read_file
+from radplug.rules.saved import NAME, check
 
 rules = typer.Typer(invoke_without_command=True)
 
@@ -61,9 +62,46 @@ def try_on(
     show.tried(out, tried, as_json)
 
 
+@rules.command("versions")
+def versions(context: typer.Context) -> None:
+    """Who has saved rules, when and why; the newest first."""
+    house = house_of(context, "cli")
+    show.versions(out, house.past_rules)
+
+
+@rules.command("show")
+def text(
+    context: typer.Context,
+    version: Annotated[int | None, typer.Option(help="One that was saved; 0: the file's; default: in use.")] = None,
+) -> None:
+    """The rules as they are written: those in use, or of a version."""
+    house = house_of(context, "cli")
+    past = house.past_rules
+    written = house.rules_text.text if version is None else past.texts.get(version)
+    if written is None:
+        raise Stop(f"there is no text of version {version}; `radplug rules versions` lists them")
+    house.audit.note("rules viewed", version=past.in_use or 0 if version is None else version)
+    typer.echo(written, nl=False)
+
+
+@rules.command("save")
+def save(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="TOML, as docs/rules.md describes it.")],
+    why: Annotated[str, typer.Option(help="Why the rules are changed, for those who ask later.")],
+) -> None:
+    """Save a file's rules as the page does: they count from the next study on, before those of drafting.rules."""
+    house = house_of(context, "cli")
+    written = read_file(file).text
+    check(written, house.known_to_rules)
+    version = house.saved_rules.save(NAME, written, on=house.past_rules.newest, by="cli", now=house.now(), why=why)
+    house.audit.note("rules saved", version=version, why=why)
+    out.print(f"saved as version {version}; it counts from the next study on")
+
+
 def _rules(context: typer.Context, file: Path | None) -> Sequence[Rule]:
     house = house_of(context, "cli")
-    return read(file, house.known_to_rules) if file else house.rules
+    return house.read_rules(read_file(file)) if file else house.rules
 
 
 def _instances(paths: Sequence[Path]) -> Iterator[Instance]:

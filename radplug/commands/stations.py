@@ -29,7 +29,7 @@ def up(context: typer.Context) -> None:
     house = house_of(context, "up", check_schema=False)
     # what no restart of a station would mend is said before any is started
     house.settings.listener.callers  # noqa: B018
-    if tls := house.settings.listener.tls:
+    for tls in filter(None, (house.settings.listener.tls, house.settings.hl7.tls)):
         certificates.accepting(tls)()
     ModelCard.read(house.checkpoint)
     for directory in house.settings.model.adapters:

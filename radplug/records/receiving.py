@@ -187,7 +187,8 @@ def _note_arrival(
         for name, value in _case_facts(instance, known_as(connection, instance.patient)).items()
         if value and not getattr(case, name)
     }
-    if "accession_number" in learnt:
+    by_rule = (case.routing or {}).get("priority") is not None  # which goes before the order's
+    if "accession_number" in learnt and not by_rule:
         learnt |= _priority(connection, instance.accession_number)
     connection.execute(
         sa.update(cases).where(this).values(**learnt, instances=cases.c.instances + 1, last_received_at=at)

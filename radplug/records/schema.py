@@ -269,14 +269,16 @@ readers = sa.Table(  # who has a case open
     sa.Column("seen_at", UtcDateTime, nullable=False),
 )
 
-templates = sa.Table(  # as they were saved in the page; the newest version of a name counts
-    "templates",
+saved_texts = sa.Table(  # templates and rules as they were saved in the pages; the newest version of a name counts
+    "saved_texts",
     metadata,
+    sa.Column("kind", sa.String(16), primary_key=True),  # texts.history.Kind
     sa.Column("name", sa.String(64), primary_key=True),
     sa.Column("version", sa.Integer, primary_key=True),
     sa.Column("text", sa.Text),  # TOML; null: taken out of use, the file of that name counts again
     sa.Column("by", sa.Text, nullable=False),
     sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
 )
 
 destinations = sa.Table(

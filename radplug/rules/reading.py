@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from dicom_io.study import NOT_IMAGES
 from radplug.rules.rule import Rule
-from radplug.texts.reading import Fault, bad, text_of, validated
+from radplug.texts.reading import Fault, bad, validated
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +27,6 @@ class _Rules(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     rule: tuple[Rule, ...] = ()
-
-
-def read(file: Path, site: Site) -> tuple[Rule, ...]:
-    """Raises UnusableText, which names all that is wrong with the file at once."""
-    return parse(text_of(file), str(file), site)
 
 
 def parse(text: str, where: str, site: Site) -> tuple[Rule, ...]:

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from hl7.message import codec
+from radplug.settings.tls import DicomTlsSettings, ListenerTlsSettings
 from radplug.settings.values import AeTitle, Hl7CharacterSet, HostPort, Network, Port, Seconds, Section, SettingsError
-
-
-class ListenerTlsSettings(Section):
-    """A second port, with TLS (PS3.15 B.12); left out: there is none. Changed files count without restart."""
-
-    port: Port = Field(2762, description="port to listen on with TLS; 0 takes a free one")
-    certificate: Path = Field(description="PEM file of our certificate and its chain")
-    key: Path = Field(description="PEM file of its private key, not encrypted")
-    ca: Path = Field(description="PEM file of the authorities whose certificates let a sender in")
-    require_client_certificate: bool = Field(True, description="refuse senders that show no certificate")
 
 
 class ListenerSettings(Section):
@@ -46,7 +36,7 @@ class ListenerSettings(Section):
         description='where senders that are no [[pacs]] take its answers, { "CT1" = "192.0.2.20:104" }; '
         "others have them on their own association",
     )
-    tls: ListenerTlsSettings | None = Field(None, description="a second port, with TLS")
+    tls: DicomTlsSettings | None = Field(None, description="a second port, with TLS")
 
     @model_validator(mode="after")
     def _listens_somewhere(self) -> ListenerSettings:
@@ -72,7 +62,7 @@ class Hl7Settings(Section):
     """Where other systems send orders, changes of patients and dictated text as HL7 v2 over MLLP; off without port."""
 
     host: str = Field("127.0.0.1", description="address to listen on")
-    port: Port | None = Field(None, description="port to listen on; left out: no HL7 is taken")
+    port: Port | None = Field(None, description="port to listen on; left out: none, or that of [hl7.tls] alone")
     addresses: tuple[Network, ...] = Field(
         ("127.0.0.0/8", "::1/128"), description="addresses or networks that may send; all others are refused"
     )
@@ -83,10 +73,11 @@ class Hl7Settings(Section):
         {}, description='sections of dictated text by OBX-3.1, OBX-3.2 or heading, { "GDT" = "FINDINGS" }'
     )
     keep_days: int = Field(7, ge=7, description="for so long a message that is sent again has no second effect")
+    tls: ListenerTlsSettings | None = Field(None, description="a port with TLS")
 
     @property
     def on(self) -> bool:
-        return self.port is not None
+        return self.port is not None or self.tls is not None
 
     def admits(self, address: str) -> bool:
         """Whether whoever has this address may send."""

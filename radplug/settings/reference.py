@@ -6,24 +6,27 @@ from typing import Any
 
 from radplug.people import Role
 from radplug.settings.reading import Settings
-from radplug.settings.receiving import ListenerTlsSettings
-from radplug.settings.sending import PacsDestination, PacsTlsSettings, ReportingDestination
+from radplug.settings.sending import PacsDestination, ReportingDestination
+from radplug.settings.tls import DicomTlsSettings, ListenerTlsSettings, PeerTlsSettings
 from radplug.settings.values import Section
 from radplug.settings.web import OpenIdSettings
 
 SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     *((name, info.annotation) for name, info in Settings.model_fields.items() if isinstance(info.annotation, type)),
-    ("listener.tls", ListenerTlsSettings),
+    ("listener.tls", DicomTlsSettings),
+    ("hl7.tls", ListenerTlsSettings),
     ("web.openid", OpenIdSettings),
     ("pacs", PacsDestination),
-    ("pacs.tls", PacsTlsSettings),
+    ("pacs.tls", PeerTlsSettings),
     ("reporting", ReportingDestination),
+    ("reporting.tls", PeerTlsSettings),
 )
 
 
 def reference() -> str:
     """A settings file with every setting at its default, each with its description; what has no default is a sample."""
     samples: dict[str, Any] = {"name": "main", "host": "192.0.2.10", "port": 104, "ae_title": "PACS"}
+    samples |= {"hl7.tls.port": 2576, "reporting.port": 2575}
     samples |= {
         "issuer": "https://login.hospital.example/realms/hospital",
         "address": "https://radplug.hospital.example",
@@ -32,14 +35,14 @@ def reference() -> str:
     samples |= {"roles": {"radiology-doctors": Role.RADIOLOGIST, "radiology-it": Role.IT}}
     samples |= {file: f"/etc/radplug/{file}.pem" for file in ("certificate", "key", "ca")}
     headers = {"web.openid": "# [{}]", "pacs": "# [[{}]]", "reporting": "# [[{}]]"}
-    headers |= {"listener.tls": "# [{}]", "pacs.tls": "# [{}]"}
+    headers |= dict.fromkeys(("listener.tls", "hl7.tls", "pacs.tls", "reporting.tls"), "# [{}]")
     lines = ["# radplug's settings: every one, at its default. Made by `radplug settings`."]
     for name, section in SECTIONS:
         lines += ["", f"# {(section.__doc__ or '').strip()}", headers.get(name, "[{}]").format(name)]
         for key, info in section.model_fields.items():
             if f"{name}.{key}" in dict(SECTIONS):
                 continue
-            value = samples.get(key) if info.is_required() else info.default
+            value = samples.get(f"{name}.{key}", samples.get(key)) if info.is_required() else info.default
             setting = f"{key} = {_toml('' if value is None else value)}"
             lines.append(f"{'# ' if name in headers or value is None else ''}{setting}  # {info.description}")
     return "\n".join(lines) + "\n"

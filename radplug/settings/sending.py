@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, FilePath, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, FilePath, StringConstraints
 
 from hl7.errors import Malformed
 from hl7.overrides import overrides
+from radplug.settings.tls import PeerTlsSettings
 from radplug.settings.values import AeTitle, Name, Port, Seconds, Section
 
 
@@ -28,21 +28,6 @@ class Destination(Section):
     host: str = Field(description="host name or address")
     port: Port = Field(description="its port")
     timeout_seconds: Seconds = Field(30.0, description="longest wait for an answer")
-
-
-class PacsTlsSettings(Section):
-    """TLS with the PACS whose lines it follows; left out: without. Changed files count without restart."""
-
-    ca: Path = Field(description="PEM file of the authorities, one of which has signed its certificate")
-    certificate: Path | None = Field(None, description="PEM file of our certificate and its chain, if it wants one")
-    key: Path | None = Field(None, description="PEM file of its private key, not encrypted")
-    server_name: str = Field("", description="host that its certificate names; empty: the PACS's host")
-
-    @model_validator(mode="after")
-    def _certificate_has_a_key(self) -> PacsTlsSettings:
-        if (self.certificate is None) != (self.key is None):
-            raise ValueError("certificate and key belong together; set both, or neither")
-        return self
 
 
 Shape = Literal["basic-text-sr", "comprehensive-3d-sr", "pdf", "secondary-capture"]
@@ -68,7 +53,7 @@ class PacsDestination(Destination):
     commitment_attempts: int = Field(
         3, ge=1, description="a document that was sent so often unconfirmed becomes a dead letter"
     )
-    tls: PacsTlsSettings | None = Field(None, description="TLS with it")
+    tls: PeerTlsSettings | None = Field(None, description="TLS with it")
 
 
 def _settable(fields: dict[str, str]) -> dict[str, str]:
@@ -100,6 +85,7 @@ class ReportingDestination(Destination):
     receiving_facility: str = Field("HOSPITAL", description="MSH-6")
     assigning_authority: str = Field("", description="PID-3.4 where the images name no issuer, namespace or ns&oid&ISO")
     processing_id: Literal["P", "T"] = Field("P", description="MSH-11: production or training")
+    tls: PeerTlsSettings | None = Field(None, description="TLS with it")
 
 
 class PagesSettings(Section):

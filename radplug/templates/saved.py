@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from model_runtime.canvas import Template
-from radplug.records.templates import TemplateVersion
 from radplug.templates.files import TemplateFile
 from radplug.templates.reading import parse
-from radplug.texts.reading import BadText, Mistake, bad
-
-MOST_LINES = 400  # where a mistake stands is found by reading ever more of a text
+from radplug.texts.history import Version
+from radplug.texts.reading import bad, bearable
 
 
 @dataclass(frozen=True, slots=True)
 class SavedTemplate:
     """A template that was saved in the page, with its version there."""
 
-    version: TemplateVersion
+    version: Version
     text: str
     template: Template
 
@@ -34,7 +32,7 @@ class SavedTemplate:
 InUse = TemplateFile | SavedTemplate
 
 
-def in_use(files: Sequence[TemplateFile], newest: Iterable[TemplateVersion]) -> tuple[InUse, ...]:
+def in_use(files: Sequence[TemplateFile], newest: Iterable[Version]) -> tuple[InUse, ...]:
     """The templates in the order in which they are asked; the page's replace files of the same name.
 
     One that replaces a site's file takes its place in the order, so that an edit of its words moves no study to
@@ -48,7 +46,7 @@ def in_use(files: Sequence[TemplateFile], newest: Iterable[TemplateVersion]) -> 
     return (*saved.values(), *(one for one in placed if one.template.name not in saved))
 
 
-def _read(version: TemplateVersion, text: str) -> SavedTemplate:
+def _read(version: Version, text: str) -> SavedTemplate:
     return SavedTemplate(version, text, parse(text, f"template {version.name}, version {version.version}"))
 
 
@@ -59,38 +57,10 @@ def check(text: str, name: str | None, taken: Collection[str]) -> Template:
         BadText: it cannot be saved.
     """
     where = f"template {name}" if name else "the new template"
-    if text.count("\n") > MOST_LINES:
-        raise BadText(where, [Mistake(MOST_LINES, f"a template has {MOST_LINES} lines at most")])
+    bearable(text, where)
     template = parse(text, where)
     if name and template.name != name:
         raise bad(where, text, [(["name"], f"must stay {name}; for another name, make a new template")])
     if not name and template.name in taken:
         raise bad(where, text, [(["name"], f"there is a template {template.name} already; give this one its own")])
     return template
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """All that stands, and has stood, under one name."""
-
-    name: str
-    file: TemplateFile | None
-    versions: Sequence[TemplateVersion]  # the newest first
-
-    @property
-    def newest(self) -> int:
-        """Number of the newest version; 0 where nothing was ever saved."""
-        return self.versions[0].version if self.versions else 0
-
-    @property
-    def texts(self) -> Mapping[int, str]:
-        """By version; 0 is the file's."""
-        saved = {version.version: version.text for version in self.versions if version.text is not None}
-        return saved | ({0: self.file.text} if self.file else {})
-
-    @property
-    def in_use(self) -> int | None:
-        """The version whose text counts, 0 for the file's; None where none does."""
-        if self.versions and self.versions[0].text is not None:
-            return self.newest
-        return 0 if self.file else None

@@ -17,6 +17,8 @@ from radplug.texts.lines import line_of_error, lines_of
 Model = TypeVar("Model", bound=BaseModel)
 Fault = tuple[Sequence[str | int], str]  # path of a key, and what is wrong with it
 
+MOST_LINES = 400  # where a mistake stands is found by reading ever more of a text
+
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
@@ -45,6 +47,14 @@ def text_of(file: Path) -> str:
     except UnicodeDecodeError as error:
         line = 1 + error.object.count(b"\n", 0, error.start)
         raise BadText(str(file), [Mistake(line, "holds a byte that is not UTF-8; save the file as UTF-8")]) from None
+
+
+def bearable(text: str, where: str) -> None:
+    """Raises BadText where it is longer than anybody waits for while it is checked."""
+    if text.count("\n") > MOST_LINES:
+        raise BadText(
+            where, [Mistake(MOST_LINES, f"goes on; a text that is saved here has {MOST_LINES} lines at most")]
+        )
 
 
 def validated(model: type[Model], text: str, where: str, unknown_key: str) -> Model:

@@ -13,10 +13,11 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
+from model_runtime.errors import UnusableAdapter
 from radplug import __version__
 from radplug.desk import BadEdit, StaleEdit
 from radplug.domain import NotDraftable, SeveralCases, UnknownCase
-from radplug.records.templates import StaleTemplate
+from radplug.records.texts import StaleText
 from radplug.texts.reading import UnusableText
 from radplug.web import (
     api,
@@ -29,6 +30,8 @@ from radplug.web import (
     images,
     insight,
     openid,
+    rules,
+    rules_api,
     sign_in,
     templates,
     templates_api,
@@ -76,7 +79,7 @@ def create(house: House, bell: Bell | None = None) -> FastAPI:
     app.add_middleware(Shield, https=settings.https, microphone=settings.speech)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     pages_of = (sign_in, openid, worklist, case, versions, insight, templates, images, dead_letters, changes, api_page)
-    for room in (*pages_of, api_cases, api, endings, templates_api):
+    for room in (*pages_of, rules, api_cases, api, endings, templates_api, rules_api):
         app.include_router(room.router)
     app.include_router(versions.api)
     app.include_router(insight.api)
@@ -87,8 +90,9 @@ def create(house: House, bell: Bell | None = None) -> FastAPI:
     app.add_exception_handler(StaleEdit, _refused)
     app.add_exception_handler(SeveralCases, _refused)
     app.add_exception_handler(RequestValidationError, _not_understood)
-    app.add_exception_handler(StaleTemplate, _refused)
+    app.add_exception_handler(StaleText, _refused)
     app.add_exception_handler(UnusableText, _unusable)
+    app.add_exception_handler(UnusableAdapter, _unusable)
     app.add_exception_handler(HTTPException, _in_words)
     return app
 

@@ -12,7 +12,8 @@ from radplug.templates import purpose
 from radplug.templates.saved import check
 from radplug.texts.difference import difference
 from radplug.texts.reading import BadText
-from radplug.web.templates_api import Past, ToCheck, gone, names, text_of, told
+from radplug.web.templates_api import Past, ToCheck, gone, names, told
+from radplug.web.texts import mistakes_of, text_of
 from radplug.web.who import Acting, LookingOn, Site, needs
 from radplug.web.words import pages
 from radplug.wiring import House
@@ -70,7 +71,5 @@ def _checked(house: House, text: str, name: str | None) -> dict[str, Any]:
     try:
         template = check(text, name, taken)
     except BadText as error:
-        first, *others = error.mistakes
-        more = f" (and {len(others)} more)" if others else ""
-        return {"mistakes": error.mistakes, "verdict": f"Line {first.line}: {first.reason}{more}"}
+        return mistakes_of(error)
     return {"template": template, "purpose": purpose(template), "verdict": "This text can be used."}

@@ -6,14 +6,16 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from radplug.people import Right
 from radplug.templates import InUse, TemplateFile, purpose
-from radplug.templates.saved import History, check
+from radplug.templates.saved import check
 from radplug.texts.difference import difference
+from radplug.texts.history import History
 from radplug.texts.reading import BadText
 from radplug.web.answers import BIGGEST, REFUSALS, WHO
+from radplug.web.texts import Written, text_of, versions_of
 from radplug.web.who import Acting, LookingOn, Site, needs
 from radplug.wiring import House
 
@@ -25,12 +27,6 @@ router = APIRouter(
 )
 
 
-class Written(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    text: str = Field(min_length=1, max_length=16_000, description="TOML, as docs/templates.md describes it")
-
-
 class ToCheck(Written):
     name: str | None = Field(None, max_length=64, description="What it must be called; left out: it is a new one")
 
@@ -39,7 +35,7 @@ class NewVersion(Written):
     on: int = Field(ge=0, le=BIGGEST, description="The newest version that its author has seen; 0: none")
 
 
-def history(name: Annotated[str, Path(pattern="^[a-z0-9][a-z0-9-]{0,63}$")], house: Site) -> History:
+def history(name: Annotated[str, Path(pattern="^[a-z0-9][a-z0-9-]{0,63}$")], house: Site) -> History[TemplateFile]:
     file = next((file for file in house.template_files if file.template.name == name), None)
     found = History(name, file, house.saved_templates.versions(name))
     if not found.texts:
@@ -47,15 +43,8 @@ def history(name: Annotated[str, Path(pattern="^[a-z0-9][a-z0-9-]{0,63}$")], hou
     return found
 
 
-Past = Annotated[History, Depends(history)]
+Past = Annotated[History[TemplateFile], Depends(history)]
 OutOfUse = Annotated[bool, Query(description="The names of those that were taken out, instead")]
-
-
-def text_of(past: History, version: int) -> str:
-    text = past.texts.get(version)
-    if text is None:
-        raise HTTPException(404, f"template {past.name} has no text of version {version}")
-    return text
 
 
 def names(house: House) -> set[str]:
@@ -117,9 +106,7 @@ def one(past: Past, house: Site, person: LookingOn) -> dict[str, Any]:
         "newest": past.newest,
         "text": None if past.in_use is None else past.texts[past.in_use],
         "file": past.file.where if past.file else None,
-        "versions": [
-            {"version": v.version, "by": v.by, "at": v.at, "taken_out": v.text is None} for v in past.versions
-        ],
+        "versions": versions_of(past),
     }
 
 

@@ -10,8 +10,9 @@ from hl7apy.parser import parse_message
 from hl7 import oru
 from hl7.acknowledgement import Acknowledgement, Code, acknowledge, read, settle
 from hl7.errors import Rejected, Unavailable
+from hl7.listener import Listener
 from hl7.message import Message
-from hl7.mllp import Listener, exchange, frame
+from hl7.mllp import exchange, frame
 from hl7.result import Result
 
 WAIT = 10.0

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hl7.errors import Malformed, Unavailable
-from hl7.mllp import Decoder, Listener, exchange, frame
+from hl7.listener import Listener
+from hl7.mllp import Decoder, exchange, frame
 
 WAIT = 10.0  # seconds after which a test gives up
 
@@ -207,7 +208,7 @@ def test_a_peer_that_goes_away_in_the_middle_is_no_alarm(caplog: pytest.LogCaptu
         with connected(listener) as connection:
             connection.sendall(b"\x0bMSH|half a mess")
         assert exchange(b"MSH|", listener.host, listener.port, timeout=WAIT) == b"ACK MSH|"
-    assert [record for record in caplog.records if record.name == "hl7.mllp"] == []
+    assert [record for record in caplog.records if record.name == "hl7.listener"] == []
 
 
 # ── exchange ──

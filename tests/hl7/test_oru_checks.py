@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hl7.checks import check
 from hl7.message import Message, Segment
-from hl7.oru import build
+from hl7.oru import build, build_pdf
 from hl7.result import Result
 
 DRAFT_STATUSES = {"R", "P"}
@@ -104,6 +104,37 @@ def test_segments_too_many_or_too_few(result: Result) -> None:
     assert "OBX" in found(msh, pid, pv1, orc, obr, *obx[1:])
     assert "OBX-5" in found(msh, pid, pv1, orc, obr, *obx[:2])
     assert "structure" in found(msh, pid, pv1, pv1, orc, obr, *obx)
+
+
+PDF = ("18748-4", "LN", "Diagnostic imaging report")
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ("^Application^PDF^Base64^not base 64!", {"OBX-5"}),
+        ("^Application^PDF^Base64^", {"OBX-5"}),
+        ("^Application^PDF^Base64^bm8gUERG", {"OBX-5"}),  # "no PDF"
+        ("^application^pdf^Base64^JVBERi0xLjQK", {"OBX-5"}),
+        ("", {"OBX-5"}),
+        ("^Application^PDF^Base64^JVBERi0xLjQK", set()),
+    ],
+)
+def test_a_document_that_is_no_pdf_never_leaves(result: Result, content: str, found: set[str]) -> None:
+    message = Message.parse(build_pdf(result, PDF, b"%PDF-1.4\n"))
+    *others, document = message.segments
+    assert places(replace(message, segments=(*others, (*document[:5], content, *document[6:]))).encode()) == found
+
+
+def test_a_document_stands_alone_and_is_a_draft(result: Result) -> None:
+    message = Message.parse(build_pdf(result, PDF, b"%PDF-1.4\n"))
+    *others, document = message.segments
+    second = (document[0], "4", *document[2:4], "3", *document[5:])
+    section = Message.parse(build(result)).all("OBX")[2]
+    assert "OBX-5" in places(replace(message, segments=(*message.segments, second)).encode())
+    assert "OBX-5" in places(replace(message, segments=(*others, section, (document[0], "4", *document[2:]))).encode())
+    final = (*document[:11], "F", *document[12:])
+    assert places(replace(message, segments=(*others, final)).encode()) == {"OBX-11"}
 
 
 def test_bytes_that_are_no_message() -> None:

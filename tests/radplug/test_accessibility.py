@@ -18,14 +18,15 @@ from radplug.web.serving import serving
 from radplug.wiring import DEMO_CHECKPOINT, House
 
 TEMPLATES = ("templates", "templates/chest-radiograph", "new-template")
+RULES = ("rules", "rules/difference?old=0&new=0")
 FOR_ROLES = {
     Role.RADIOLOGIST: (
         *("", "cases/{id}", "cases/{id}?version=1", "cases/{id}/versions", "insight", "dead-letters", "cases/0"),
         *("api/v1/docs", *TEMPLATES),
     ),
     Role.TECHNOLOGIST: ("", "cases/{id}", "dead-letters"),
-    Role.IT: ("", "cases/{id}", "dead-letters"),
-    Role.ADMIN: ("", "cases/{id}", "cases/{id}/versions", "insight", "dead-letters", *TEMPLATES),
+    Role.IT: ("", "cases/{id}", "dead-letters", *RULES),
+    Role.ADMIN: ("", "cases/{id}", "cases/{id}/versions", "insight", "dead-letters", *TEMPLATES, *RULES),
 }
 
 

@@ -42,6 +42,10 @@ COUNTERPARTS = {
     "GET /templates/{name}": ["one", "version"],
     "GET /templates/{name}/difference": ["between"],
     "POST /templates/check": ["checked"],
+    "GET /rules": ["rules_in_use", "rules_version"],
+    "GET /rules/difference": ["rules_difference"],
+    "POST /rules/check": ["check_rules"],
+    "POST /rules/try": ["try_rules"],
 }
 # A program has a token instead of a session; and what tells of the API needs none.
 FOR_PEOPLE = {
@@ -51,8 +55,8 @@ FOR_PEOPLE = {
 WITHOUT_END = {"changes"}
 # The case's page is there for who may not read it all; the desk is its report alone.
 IN_PART = {"desk"}
-QUERY = {"differing": "?old=draft-1&new=draft-1", "between": "?old=0&new=0"}
-BODY = {"checked": {"text": "x"}}
+QUERY = {"differing": "?old=draft-1&new=draft-1", "between": "?old=0&new=0", "rules_difference": "?old=0&new=0"}
+BODY: dict[str, dict[str, str]] = {"checked": {"text": "x"}, "check_rules": {"text": "x"}, "try_rules": {"text": "x"}}
 APP = create(House(Settings(), "test"))
 
 
@@ -91,9 +95,12 @@ def test_a_page_and_its_operations_let_the_same_people_in(
     client = Client(address)
     client.sign_in(role)
 
+    def body_of(name: str) -> dict[str, str] | None:
+        return {**BODY[name], "case": case.id} if name == "try_rules" else BODY.get(name)
+
     def lets_in(method: str, path: str, name: str) -> bool:
-        query = QUERY["between"] if path.endswith("{name}/difference") else QUERY.get(name, "")
-        return client.json(method, path.format(**named) + query, BODY.get(name)).status != 403
+        query = QUERY["between"] if path.endswith(("{name}/difference", "/rules/difference")) else QUERY.get(name, "")
+        return client.json(method, path.format(**named) + query, body_of(name)).status != 403
 
     known = operations()
     for page, names in COUNTERPARTS.items():

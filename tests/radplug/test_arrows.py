@@ -43,6 +43,7 @@ MAY_IMPORT = {
     "radplug.records": {
         "radplug.notices",
         "radplug.completeness",
+        "radplug.texts",
         "radplug.desk",
         "radplug.insight",
         "radplug.domain",
@@ -56,7 +57,7 @@ MAY_IMPORT = {
     "radplug.lease_keeper": {"radplug.domain", "radplug.logs", "radplug.records"},
     "radplug.texts": set(),
     "radplug.rules": {"radplug.body_part", "radplug.domain", "radplug.texts", *WORD_FILES},
-    "radplug.templates": {"model_runtime.canvas", "radplug.records", "radplug.texts"},
+    "radplug.templates": {"model_runtime.canvas", "radplug.texts"},
     # one adapter for each trade: the domain's words on one side, a ground floor on the other
     "radplug.key_images": {"radplug.domain", "radplug.study_store", "dicom_io"},
     "radplug.draftsman": {

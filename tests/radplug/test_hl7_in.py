@@ -22,8 +22,9 @@ from dicom_io.study import Patient
 from hl7 import acknowledgement
 from hl7.errors import Unavailable
 from hl7.escaping import escape
+from hl7.listener import Listener
 from hl7.message import Message
-from hl7.mllp import Listener, exchange
+from hl7.mllp import exchange
 from radplug import clock, pipeline
 from radplug.acceptance import synthetic_study
 from radplug.desk import Flaw

@@ -26,10 +26,11 @@ def drafted(house: House, folder: Path, phantom: int) -> Case:
 
 
 def test_a_later_message_waits_for_an_earlier_one_of_another_case_until_that_is_a_dead_letter(
-    build: Callable[..., House], tmp_path: Path
+    build: Callable[..., House], tmp_path: Path, database_url: str
 ) -> None:
     with SimulatedRis(tmp_path / "ris") as ris:
-        house = build(reporting=[{"name": "ris", "host": "127.0.0.1", "port": ris.port}])
+        there = {"name": "ris", "host": "127.0.0.1", "port": ris.port}
+        house = build(reporting=[there], database={"url": database_url})
         first, second = (drafted(house, tmp_path / str(n), 1_000_000_001 + n) for n in range(2))
         pipeline.deliver(house, second.id)
         assert not ris.received

@@ -116,6 +116,20 @@ def test_a_rule_goes_before_an_order_and_its_cancellation(house: House, by_rule:
     assert house.viewing.case(case.id).priority == (Priority.ROUTINE if by_rule is None else by_rule)
 
 
+@pytest.mark.parametrize("by_rule", [Priority.ROUTINE, None])
+def test_a_rule_goes_before_the_order_of_an_accession_number_that_is_learnt_late(
+    house: House, by_rule: Priority | None
+) -> None:
+    house.receiving.add_order(Order("A8", priority="S"), house.now())
+    receive(house, image(accession_number=""))
+    (case,) = house.viewing.cases()
+    house.drafting.close(case.id, house.now() + timedelta(hours=1), Routing("one", priority=by_rule))
+    receive(house, image(study_uid=case.study_uid, accession_number="A8"))
+    case = house.viewing.case(case.id)
+    assert case.accession_number == "A8"
+    assert case.priority == (Priority.STAT if by_rule is None else by_rule)
+
+
 def test_a_template_that_is_gone_when_the_draft_begins_is_named(build: Callable[..., House], tmp_path: Path) -> None:
     house = build(**ruled(tmp_path, '[[rule]]\nname = "ours"\ntemplate = "own"'))
     generic = next(one.text for one in house.templates if one.template.name == "generic")

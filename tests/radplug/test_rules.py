@@ -15,7 +15,7 @@ from received_images import image
 from dicom_io.study import Instance
 from hl7.orders import Order
 from radplug.domain import NO_RULE, KeptInstance, Priority, Routing
-from radplug.rules import Rule, Site, Study, ask, decide, read
+from radplug.rules import Rule, Site, Study, ask, decide, read_file
 from radplug.rules.reading import parse
 from radplug.rules.rule import When
 from radplug.texts.reading import BadText, UnusableText
@@ -281,10 +281,10 @@ def test_a_rule_that_is_never_reached_is_refused(earlier: str, later: str, reach
 
 def test_a_file_that_is_not_there_or_not_text_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnusableText, match="cannot be read"):
-        read(tmp_path / "none.toml", SITE)
+        read_file(tmp_path / "none.toml")
     (tmp_path / "latin.toml").write_bytes('[[rule]]\nname = "ä"'.encode("latin-1"))
     with pytest.raises(BadText, match=r"line 2: .* UTF-8"):
-        read(tmp_path / "latin.toml", SITE)
+        read_file(tmp_path / "latin.toml")
 
 
 def test_the_documents_rules_can_be_used_and_name_every_key() -> None:

@@ -14,8 +14,8 @@ from houses import receive_file, send_study
 from peers import free_port
 
 from hl7.acknowledgement import Code, acknowledge
+from hl7.listener import Listener
 from hl7.message import Message
-from hl7.mllp import Listener
 from radplug import pipeline
 from radplug.acceptance import synthetic_study
 from radplug.acceptance.returned import ReturnedOru, ReturnedSr

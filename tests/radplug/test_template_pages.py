@@ -16,7 +16,7 @@ from playwright.sync_api import Page, expect
 
 from radplug import pipeline
 from radplug.people import Role
-from radplug.records.templates import StaleTemplate
+from radplug.records.texts import StaleText
 from radplug.templates import read_all
 from radplug.texts.difference import difference
 from radplug.texts.reading import UnusableText
@@ -75,18 +75,18 @@ def test_every_version_is_kept_and_the_newest_counts(house: House) -> None:
 def test_who_has_not_seen_the_newest_version_adds_none(house: House, on: int) -> None:
     rows = house.saved_templates
     rows.save("ct-head", OURS["ct-head"], on=0, by="maria", now=house.now())
-    with pytest.raises(StaleTemplate):
+    with pytest.raises(StaleText):
         rows.save("ct-head", "another", on=on, by="jan", now=house.now())
     assert [v.text for v in rows.versions("ct-head")] == [OURS["ct-head"]]
 
 
 def test_of_many_who_save_at_once_one_does(house: House) -> None:
-    others: list[StaleTemplate] = []
+    others: list[StaleText] = []
 
     def save(number: int) -> None:
         try:
             house.saved_templates.save("ct-head", f"text {number}", on=0, by="one", now=house.now())
-        except StaleTemplate as stale:
+        except StaleText as stale:
             others.append(stale)
 
     threads = [threading.Thread(target=save, args=(number,)) for number in range(6)]

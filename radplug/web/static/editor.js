@@ -4,8 +4,11 @@ const gutter = document.getElementById("gutter");
 const checked = document.getElementById("checked");
 const verdict = document.getElementById("verdict");
 const theirs = document.getElementById("theirs");
-const { name } = editor.dataset; // none for a new template
-const api = "/api/v1/templates";
+const why = document.getElementById("why"); // asked of rules alone
+const { pages, name } = editor.dataset; // no name for a new template, and for the rules, of which there are only these
+const begun = "newest" in editor.dataset; // there are versions, or a file
+const address = (of) => (of ? `${pages}/${of}` : pages);
+const api = `/api/v1${address(name)}`;
 let newest = Number(editor.dataset.newest);
 let saved = text.defaultValue; // what may be left behind
 
@@ -23,7 +26,7 @@ text.addEventListener("input", () => { number(); clearTimeout(typing); typing = 
 
 async function check() {
   const mine = ++asked; // an answer to an older text is thrown away
-  const answer = await ask("POST", "/templates/check", { text: text.value, name: name ?? null });
+  const answer = await ask("POST", `${pages}/check`, { text: text.value, name });
   const html = answer?.ok && (await answer.text());
   if (!html || mine !== asked) return;
   checked.innerHTML = html; // made and escaped by the server
@@ -61,31 +64,33 @@ checked.addEventListener("click", (event) => {
 editor.addEventListener("submit", async (event) => {
   event.preventDefault();
   say("saving");
-  const body = { text: text.value };
-  done(await (name ? ask("PUT", `${api}/${name}`, { ...body, on: newest }) : ask("POST", api, body)), body.text);
+  const body = { text: text.value, why: why?.value };
+  done(await (begun ? ask("PUT", api, { ...body, on: newest }) : ask("POST", api, body)), body.text);
 });
 document.getElementById("out")?.addEventListener("click", async () => {
-  done(await ask("DELETE", `${api}/${name}?on=${newest}`), saved);
+  if (why && !why.reportValidity()) return;
+  const because = why ? `&why=${encodeURIComponent(why.value)}` : "";
+  done(await ask("DELETE", `${api}?on=${newest}${because}`), saved);
 });
 
 async function done(answer, sent) {
   if (!answer) return say("The connection is lost: nothing was saved, your text stands here. Try again.");
   if (answer.status === 401) return say("You are signed out: sign in in another window, then save again here.");
   const told = await answer.json();
-  if (answer.ok) { saved = sent; location.href = `/templates/${told.name}`; return; }
-  if (answer.status === 409 && name) return meanwhile();
+  if (answer.ok) { saved = sent; location.href = address(told.name); return; }
+  if (answer.status === 409 && begun) return meanwhile();
   say(typeof told.detail === "string" ? told.detail : "This text cannot be saved.");
 }
 
 async function meanwhile() {
-  const answer = await ask("GET", `${api}/${name}`);
-  if (!answer?.ok) return say("Somebody else has saved this template; your text stands here. Try again.");
+  const answer = await ask("GET", api);
+  if (!answer?.ok) return say("Somebody else has saved this; your text stands here. Try again.");
   const now = await answer.json();
   const [last] = now.versions;
   newest = last.version;
-  theirs.href = `/templates/${name}?text=${newest}`;
+  theirs.href = `${address(name)}?text=${newest}`;
   theirs.hidden = last.taken_out;
-  say(`${last.by} has ${last.taken_out ? "taken this template out of use" : `saved version ${newest}`} meanwhile. Your text stands here; saving it makes it version ${newest + 1}.`);
+  say(`${last.by} has ${last.taken_out ? "taken it out of use" : `saved version ${newest}`} meanwhile. Your text stands here; saving it makes it version ${newest + 1}.`);
 }
 
 addEventListener("beforeunload", (event) => { if (text.value !== saved) event.preventDefault(); });
