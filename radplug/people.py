@@ -23,6 +23,7 @@ class Right(StrEnum):
     DELIVERIES = "send dead letters again"
     TEMPLATES = "see and edit report templates"
     ACCOUNTS = "make accounts"
+    STORE = "send in studies"  # by STOW-RS, which is for programs: no role has it
 
 
 RIGHTS: Mapping[Role, frozenset[Right]] = {

@@ -9,7 +9,7 @@ from pydantic import ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from radplug.settings.drafting import DraftingSettings, ModelSettings
-from radplug.settings.receiving import AssemblySettings, Hl7Settings, ListenerSettings
+from radplug.settings.receiving import AssemblySettings, Hl7Settings, ListenerSettings, StowSettings
 from radplug.settings.sending import (
     DeliverySettings,
     DeviceSettings,
@@ -30,6 +30,7 @@ class Settings(BaseSettings):
     )
 
     listener: ListenerSettings = ListenerSettings()
+    stow: StowSettings = StowSettings()
     hl7: Hl7Settings = Hl7Settings()
     store: StoreSettings = StoreSettings()
     database: DatabaseSettings = DatabaseSettings()
