@@ -16,7 +16,7 @@ from dicom_io.typefaces import Typefaces
 from model_runtime.checkpoints.model_card import ModelCard
 from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
 from model_runtime.lora.adapter_card import AdapterCard
-from radplug import certificates
+from radplug import certificates, web_services
 from radplug.embedded_redis import NoRedis, find_server
 from radplug.findings import Finding
 from radplug.records.database import WrongSchema
@@ -48,6 +48,7 @@ def examine(house: House) -> list[Finding]:
         _worklist,
         _openid,
         _pacs,
+        _web_services,
         _fonts,
         _reporting,
     )
@@ -270,8 +271,9 @@ def _gpu(house: House) -> Iterator[Finding]:
 
 
 def _pacs(house: House) -> Iterator[Finding]:
-    if not house.settings.pacs and not house.settings.reporting:
-        yield Finding("destinations", False, "no [[pacs]] and no [[reporting]] is set, so drafts go nowhere; name one")
+    if not house.settings.objects and not house.settings.reporting:
+        text = "no [[pacs]], [[dicomweb]] or [[reporting]] is set, so drafts go nowhere; name one"
+        yield Finding("destinations", False, text)
     for pacs in house.settings.pacs:
         about = f"PACS {pacs.name}"
         try:
@@ -282,6 +284,10 @@ def _pacs(house: House) -> Iterator[Finding]:
         else:
             with_tls = " with TLS" if pacs.tls else ""
             yield Finding(about, True, f"{pacs.ae_title} answers C-ECHO on {pacs.host}:{pacs.port}{with_tls}")
+
+
+def _web_services(house: House) -> Iterator[Finding]:
+    yield from web_services.findings(house.settings, WAIT)
 
 
 def _fonts(house: House) -> Iterator[Finding]:

@@ -61,7 +61,7 @@ class House:
     @cached_property
     def policy(self) -> Policy:
         s = self.settings
-        slowest = max((d.timeout_seconds for d in (*s.pacs, *s.reporting)), default=0.0)
+        slowest = max((d.timeout_seconds for d in (*s.objects, *s.reporting)), default=0.0)
         return Policy(
             patience=Patience(
                 timedelta(seconds=s.assembly.quiet_seconds), timedelta(seconds=s.assembly.at_most_seconds)
@@ -187,7 +187,7 @@ class House:
                 one.template.name for one in (self.templates if self.database.is_current() else self.template_files)
             },
             adapters={AdapterCard.read(directory).name for directory in s.model.adapters},
-            destinations={d.name for d in (*s.pacs, *s.reporting)},
+            destinations={d.name for d in (*s.objects, *s.reporting)},
             callers=s.listener.callers,
             called=s.listener.ae_titles,
         )
@@ -226,11 +226,11 @@ class House:
         from radplug.documents import Documents
 
         s = self.settings
-        return Documents(self.store, self.viewing, s.device, s.pages.fonts, pacs=s.pacs, reporting=s.reporting)
+        return Documents(self.store, self.viewing, s.device, s.pages.fonts, pacs=s.objects, reporting=s.reporting)
 
     @cached_property
     def destinations(self) -> Destinations:
         from radplug.destinations import Destinations
 
         s = self.settings
-        return Destinations(self.store, s.listener.ae_title, pacs=s.pacs, reporting=s.reporting)
+        return Destinations(self.store, s.listener.ae_title, pacs=s.pacs, dicomweb=s.dicomweb, reporting=s.reporting)

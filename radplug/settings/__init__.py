@@ -3,16 +3,27 @@
 from radplug.settings.reading import Settings, load
 from radplug.settings.receiving import ListenerSettings, ListenerTlsSettings
 from radplug.settings.reference import reference
-from radplug.settings.sending import DeviceSettings, PacsDestination, PacsTlsSettings, ReportingDestination, Shape
+from radplug.settings.sending import (
+    DeviceSettings,
+    DicomwebDestination,
+    ObjectDestination,
+    PacsDestination,
+    PacsTlsSettings,
+    ReportingDestination,
+    Shape,
+)
 from radplug.settings.station import LogSettings
 from radplug.settings.values import SettingsError
 from radplug.settings.web import OpenIdSettings, WebSettings
+from radplug.settings.web_service import WebService
 
 __all__ = [
     "DeviceSettings",
+    "DicomwebDestination",
     "ListenerSettings",
     "ListenerTlsSettings",
     "LogSettings",
+    "ObjectDestination",
     "OpenIdSettings",
     "PacsDestination",
     "PacsTlsSettings",
@@ -20,6 +31,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Shape",
+    "WebService",
     "WebSettings",
     "load",
     "reference",

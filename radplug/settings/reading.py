@@ -13,6 +13,8 @@ from radplug.settings.receiving import AssemblySettings, Hl7Settings, ListenerSe
 from radplug.settings.sending import (
     DeliverySettings,
     DeviceSettings,
+    DicomwebDestination,
+    ObjectDestination,
     PacsDestination,
     PagesSettings,
     ReportingDestination,
@@ -44,6 +46,7 @@ class Settings(BaseSettings):
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
     pacs: tuple[PacsDestination, ...] = ()
+    dicomweb: tuple[DicomwebDestination, ...] = ()
     reporting: tuple[ReportingDestination, ...] = ()
 
     @classmethod
@@ -60,11 +63,16 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Settings:
-        names = [d.name for d in (*self.pacs, *self.reporting)]
+        names = [d.name for d in (*self.objects, *self.reporting)]
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
             raise ValueError(f"two destinations are named {', '.join(twice)}; give each a name of its own")
         return self
+
+    @property
+    def objects(self) -> tuple[ObjectDestination, ...]:
+        """Where drafts go as DICOM objects, whichever way they take."""
+        return (*self.pacs, *self.dicomweb)
 
     @property
     def database_url(self) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from radplug.people import Role
 from radplug.settings.reading import Settings
 from radplug.settings.receiving import ListenerTlsSettings
-from radplug.settings.sending import PacsDestination, PacsTlsSettings, ReportingDestination
+from radplug.settings.sending import DicomwebDestination, PacsDestination, PacsTlsSettings, ReportingDestination
 from radplug.settings.values import Section
 from radplug.settings.web import OpenIdSettings
 
@@ -17,6 +17,7 @@ SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("web.openid", OpenIdSettings),
     ("pacs", PacsDestination),
     ("pacs.tls", PacsTlsSettings),
+    ("dicomweb", DicomwebDestination),
     ("reporting", ReportingDestination),
 )
 
@@ -31,8 +32,9 @@ def reference() -> str:
     samples |= {"client_id": "radplug", "client_secret_file": "/etc/radplug/openid-secret"}
     samples |= {"roles": {"radiology-doctors": Role.RADIOLOGIST, "radiology-it": Role.IT}}
     samples |= {file: f"/etc/radplug/{file}.pem" for file in ("certificate", "key", "ca")}
+    samples |= {"url": "https://archive.hospital.example/dicom-web"}
     headers = {"web.openid": "# [{}]", "pacs": "# [[{}]]", "reporting": "# [[{}]]"}
-    headers |= {"listener.tls": "# [{}]", "pacs.tls": "# [{}]"}
+    headers |= {"dicomweb": "# [[{}]]", "listener.tls": "# [{}]", "pacs.tls": "# [{}]"}
     lines = ["# radplug's settings: every one, at its default. Made by `radplug settings`."]
     for name, section in SECTIONS:
         lines += ["", f"# {(section.__doc__ or '').strip()}", headers.get(name, "[{}]").format(name)]

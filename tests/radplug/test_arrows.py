@@ -73,8 +73,9 @@ MAY_IMPORT = {
         *("dicom_io", "hl7", "model_runtime.canvas", "model_runtime.draft_text"),
     },
     "radplug.certificates": {"radplug.findings", "radplug.settings", "dicom_io"},
+    "radplug.web_services": {"radplug.findings", "radplug.settings", "dicom_io"},
     "radplug.destinations": {
-        *("radplug.certificates", "radplug.domain", "radplug.settings", "radplug.study_store"),
+        *("radplug.certificates", "radplug.domain", "radplug.settings", "radplug.study_store", "radplug.web_services"),
         *("dicom_io", "hl7"),
     },
 }
