@@ -12,7 +12,7 @@ from dicom_io.errors import UnusableCertificate
 from dicom_io.sending import Peer
 from dicom_io.tls import Contexts, Renewed
 from radplug.findings import Finding
-from radplug.settings import ListenerTlsSettings, PacsDestination, PacsTlsSettings, Settings
+from radplug.settings import ListenerTlsSettings, ModalityWorklistSettings, PacsDestination, PacsTlsSettings, Settings
 
 WARNING_TIME = timedelta(days=30)
 
@@ -24,8 +24,8 @@ def accepting(settings: ListenerTlsSettings) -> Contexts:
     )
 
 
-def calling(pacs: PacsDestination) -> Callable[[], Peer]:
-    """The PACS as it is to be called each time. What it gives raises UnusableCertificate."""
+def calling(pacs: PacsDestination | ModalityWorklistSettings) -> Callable[[], Peer]:
+    """The peer as it is to be called each time. What it gives raises UnusableCertificate."""
     plain = Peer(pacs.ae_title, pacs.host, pacs.port)
     if pacs.tls is None:
         return lambda: plain
@@ -40,6 +40,8 @@ def findings(settings: Settings) -> Iterator[Finding]:
     for pacs in settings.pacs:
         if pacs.tls:
             yield _finding(f"TLS with PACS {pacs.name}", calling(pacs), _files(pacs.tls))
+    if (worklist := settings.modality_worklist) and worklist.tls:
+        yield _finding("TLS with the modality worklist", calling(worklist), _files(worklist.tls))
 
 
 def _finding(about: str, usable: Callable[[], object], files: Files) -> Finding:

@@ -24,6 +24,7 @@ from radplug.records.desks import Desks
 from radplug.records.drafting import Drafting
 from radplug.records.fates import Fates
 from radplug.records.notices import Notices
+from radplug.records.order_queries import OrderQueries
 from radplug.records.people import People
 from radplug.records.readers import Readers
 from radplug.records.receiving import Receiving
@@ -100,6 +101,10 @@ class House:
     @cached_property
     def drafting(self) -> Drafting:
         return Drafting(self.database)
+
+    @cached_property
+    def order_queries(self) -> OrderQueries:
+        return OrderQueries(self.database)
 
     @cached_property
     def fates(self) -> Fates:

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from radplug.settings.asking import ModalityWorklistSettings
 from radplug.settings.drafting import DraftingSettings, ModelSettings
 from radplug.settings.receiving import AssemblySettings, Hl7Settings, ListenerSettings, StowSettings
 from radplug.settings.sending import (
@@ -33,6 +34,7 @@ class Settings(BaseSettings):
 
     listener: ListenerSettings = ListenerSettings()
     stow: StowSettings = StowSettings()
+    modality_worklist: ModalityWorklistSettings | None = None
     hl7: Hl7Settings = Hl7Settings()
     store: StoreSettings = StoreSettings()
     database: DatabaseSettings = DatabaseSettings()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from radplug.people import Role
+from radplug.settings.asking import ModalityWorklistSettings
 from radplug.settings.reading import Settings
 from radplug.settings.receiving import ListenerTlsSettings
 from radplug.settings.sending import DicomwebDestination, PacsDestination, PacsTlsSettings, ReportingDestination
@@ -14,6 +15,8 @@ from radplug.settings.web import OpenIdSettings
 SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     *((name, info.annotation) for name, info in Settings.model_fields.items() if isinstance(info.annotation, type)),
     ("listener.tls", ListenerTlsSettings),
+    ("modality_worklist", ModalityWorklistSettings),
+    ("modality_worklist.tls", PacsTlsSettings),
     ("web.openid", OpenIdSettings),
     ("pacs", PacsDestination),
     ("pacs.tls", PacsTlsSettings),
@@ -34,6 +37,7 @@ def reference() -> str:
     samples |= {file: f"/etc/radplug/{file}.pem" for file in ("certificate", "key", "ca")}
     samples |= {"url": "https://archive.hospital.example/dicom-web"}
     headers = {"web.openid": "# [{}]", "pacs": "# [[{}]]", "reporting": "# [[{}]]"}
+    headers |= {"modality_worklist": "# [{}]", "modality_worklist.tls": "# [{}]"}
     headers |= {"dicomweb": "# [[{}]]", "listener.tls": "# [{}]", "pacs.tls": "# [{}]"}
     lines = ["# radplug's settings: every one, at its default. Made by `radplug settings`."]
     for name, section in SECTIONS:
