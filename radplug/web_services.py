@@ -13,15 +13,15 @@ from radplug.settings import Settings, SettingsError, WebService
 from radplug.settings.values import secret_in
 
 
-def server(service: WebService) -> Server:
-    """As it is to be asked this time: a secret that was renewed counts at once.
+def server(service: WebService, at: str | None = None) -> Server:
+    """As it is to be asked this time, elsewhere than at its `url` where that is given: a renewed secret counts at once.
 
     Raises:
         Unavailable: a secret cannot be read.
     """
     try:
         return Server(
-            url=service.url.rstrip("/"),
+            url=(at or service.url).rstrip("/"),
             timeout=service.timeout_seconds,
             token=secret_in(service.token_file, "token_file") if service.token_file else "",
             user=service.user,
@@ -36,6 +36,8 @@ def findings(settings: Settings, wait: float) -> Iterator[Finding]:
     """Whether each can be reached, and its secret be read."""
     for service in settings.dicomweb:
         yield _finding(f"DICOMweb server {service.name}", service, wait)
+    if settings.workitems:
+        yield _finding("UPS-RS server", settings.workitems, wait)
 
 
 def _finding(about: str, service: WebService, wait: float) -> Finding:

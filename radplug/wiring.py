@@ -32,6 +32,7 @@ from radplug.records.stations import Stations
 from radplug.records.templates import SavedTemplates
 from radplug.records.tokens import Tokens
 from radplug.records.viewing import Viewing
+from radplug.records.workitems import Claims
 from radplug.records.worklist import Worklist
 from radplug.rules import Router, Rule, Site
 from radplug.rules import read as read_rules
@@ -105,6 +106,10 @@ class House:
     @cached_property
     def order_queries(self) -> OrderQueries:
         return OrderQueries(self.database)
+
+    @cached_property
+    def claims(self) -> Claims:
+        return Claims(self.database)
 
     @cached_property
     def fates(self) -> Fates:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO, Final
@@ -11,11 +10,10 @@ from typing import BinaryIO, Final
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from dicom_io.dicomweb.sent import Sent, sent_as
 from dicom_io.dicomweb.store_answer import FailureReason, Outcome
 from dicom_io.errors import NoSpace, Unreadable
 from dicom_io.offered import supports
-from dicom_io.part10 import file_header, read_transfer_syntax
-from dicom_io.reading import identify
 from dicom_io.study import Instance
 
 DICOM: Final = "application/dicom"
@@ -31,15 +29,6 @@ class WrongType(Exception):
 
 class TooLarge(Exception):
     """A part is longer than is taken; the text says how long that is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """An instance of a body: `header` and `data_set` one after the other are its file in DICOM's format."""
-
-    instance: Instance
-    header: bytes  # preamble and file meta information, ours
-    data_set: bytes  # the sender's, to the last byte
 
 
 def boundary_of(content_type: str) -> bytes:
@@ -152,14 +141,12 @@ class Incoming:
         if self._media_type != DICOM:
             return Outcome(failure=FailureReason.CANNOT_UNDERSTAND)
         try:
-            syntax = read_transfer_syntax(file)
-            data_set = file.read()
-            instance = identify(data_set, syntax)
+            sent = sent_as(file, self._source)
         except Unreadable:
             return Outcome(failure=FailureReason.CANNOT_UNDERSTAND)
-        failure = self._unwanted(instance)
+        instance, failure = sent.instance, self._unwanted(sent.instance)
         if failure is None:
-            failure = self._kept(Sent(instance, _header(instance, self._source), data_set))
+            failure = self._kept(sent)
         return Outcome(instance.sop_class_uid, instance.sop_instance_uid, failure)
 
     def _unwanted(self, instance: Instance) -> FailureReason | None:
@@ -179,12 +166,3 @@ class Incoming:
         except Unreadable:
             return FailureReason.DOES_NOT_MATCH
         return None
-
-
-def _header(instance: Instance, source_ae_title: str) -> bytes:
-    return file_header(
-        sop_class_uid=instance.sop_class_uid,
-        sop_instance_uid=instance.sop_instance_uid,
-        transfer_syntax_uid=instance.transfer_syntax_uid,
-        source_ae_title=source_ae_title,
-    )

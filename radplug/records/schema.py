@@ -118,7 +118,7 @@ workitems = sa.Table(  # that we have claimed, or set out to claim, at the site'
     metadata,
     sa.Column("uid", UID, primary_key=True),
     sa.Column("transaction_uid", UID, nullable=False),  # stands here before the claim is made
-    sa.Column("state", sa.String(16), nullable=False),  # workitems.WorkitemState
+    sa.Column("state", sa.String(16), nullable=False),  # records.workitems.WorkitemState
     sa.Column("study_uid", UID, nullable=False, default="", index=True),
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
     sa.Column("ring_at", UtcDateTime, index=True),  # null: over

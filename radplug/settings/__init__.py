@@ -1,6 +1,6 @@
 """Every setting, with its default and what it is for: one TOML file, and `RADPLUG_…` variables for secrets."""
 
-from radplug.settings.asking import ModalityWorklistSettings
+from radplug.settings.asking import ModalityWorklistSettings, WorkitemsSettings
 from radplug.settings.reading import Settings, load
 from radplug.settings.receiving import ListenerSettings, ListenerTlsSettings
 from radplug.settings.reference import reference
@@ -35,6 +35,7 @@ __all__ = [
     "Shape",
     "WebService",
     "WebSettings",
+    "WorkitemsSettings",
     "load",
     "reference",
 ]

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from radplug.settings.asking import ModalityWorklistSettings
+from radplug.settings.asking import ModalityWorklistSettings, WorkitemsSettings
 from radplug.settings.drafting import DraftingSettings, ModelSettings
 from radplug.settings.receiving import AssemblySettings, Hl7Settings, ListenerSettings, StowSettings
 from radplug.settings.sending import (
@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     listener: ListenerSettings = ListenerSettings()
     stow: StowSettings = StowSettings()
     modality_worklist: ModalityWorklistSettings | None = None
+    workitems: WorkitemsSettings | None = None
     hl7: Hl7Settings = Hl7Settings()
     store: StoreSettings = StoreSettings()
     database: DatabaseSettings = DatabaseSettings()
@@ -75,6 +76,11 @@ class Settings(BaseSettings):
     def objects(self) -> tuple[ObjectDestination, ...]:
         """Where drafts go as DICOM objects, whichever way they take."""
         return (*self.pacs, *self.dicomweb)
+
+    @property
+    def asks(self) -> bool:
+        """Whether we ask other systems for orders or workitems."""
+        return self.modality_worklist is not None or self.workitems is not None
 
     @property
     def database_url(self) -> str:

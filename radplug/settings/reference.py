@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from radplug.people import Role
-from radplug.settings.asking import ModalityWorklistSettings
+from radplug.settings.asking import ModalityWorklistSettings, WorkitemsSettings
 from radplug.settings.reading import Settings
 from radplug.settings.receiving import ListenerTlsSettings
 from radplug.settings.sending import DicomwebDestination, PacsDestination, PacsTlsSettings, ReportingDestination
@@ -17,6 +17,7 @@ SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("listener.tls", ListenerTlsSettings),
     ("modality_worklist", ModalityWorklistSettings),
     ("modality_worklist.tls", PacsTlsSettings),
+    ("workitems", WorkitemsSettings),
     ("web.openid", OpenIdSettings),
     ("pacs", PacsDestination),
     ("pacs.tls", PacsTlsSettings),
@@ -35,9 +36,10 @@ def reference() -> str:
     samples |= {"client_id": "radplug", "client_secret_file": "/etc/radplug/openid-secret"}
     samples |= {"roles": {"radiology-doctors": Role.RADIOLOGIST, "radiology-it": Role.IT}}
     samples |= {file: f"/etc/radplug/{file}.pem" for file in ("certificate", "key", "ca")}
+    samples |= {"station": "RADPLUG^99HOSPITAL^AI drafts"}
     samples |= {"url": "https://archive.hospital.example/dicom-web"}
     headers = {"web.openid": "# [{}]", "pacs": "# [[{}]]", "reporting": "# [[{}]]"}
-    headers |= {"modality_worklist": "# [{}]", "modality_worklist.tls": "# [{}]"}
+    headers |= {"workitems": "# [{}]", "modality_worklist": "# [{}]", "modality_worklist.tls": "# [{}]"}
     headers |= {"dicomweb": "# [[{}]]", "listener.tls": "# [{}]", "pacs.tls": "# [{}]"}
     lines = ["# radplug's settings: every one, at its default. Made by `radplug settings`."]
     for name, section in SECTIONS:

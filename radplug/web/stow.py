@@ -12,7 +12,8 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Request
 from fastapi.responses import Response
 from starlette.requests import ClientDisconnect
 
-from dicom_io.dicomweb.incoming import BadBody, Incoming, Sent, TooLarge, WrongType, boundary_of
+from dicom_io.dicomweb.incoming import BadBody, Incoming, TooLarge, WrongType, boundary_of
+from dicom_io.dicomweb.sent import Sent
 from dicom_io.dicomweb.store_answer import MEDIA_TYPE, Outcome, status_of, write_answer
 from dicom_io.errors import NoSpace
 from radplug import pipeline
