@@ -30,6 +30,7 @@ from radplug.settings import WorkitemsSettings
 from radplug.wiring import House
 
 TICK = 0.25  # seconds
+MOST = 100  # workitems of an answer, in which a server that heeds no key may name others' as well
 # What workitems are looked for by: Input Readiness State, Procedure Step State, and code values of the two sequences.
 READINESS, STATE, STATION, CODE = "00404041", "00741000", "00404025.00080100", "00404018.00080100"
 NOT_DRAFTED = (CaseState.NOT_DRAFTED, CaseState.FAILED)
@@ -74,7 +75,7 @@ class Performer:
         keys = {READINESS: "READY", STATE: Step.SCHEDULED.value, STATION: self._station.value}
         if self._code:
             keys[CODE] = self._code.value
-        for workitem in self._server.search(keys, room):
+        for workitem in self._server.search(keys, MOST):
             if room > 0 and self._is_ours(workitem):
                 room -= house.claims.set_out(workitem.uid, house.now())
 

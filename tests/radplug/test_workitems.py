@@ -72,12 +72,14 @@ class Site:
         pipeline.draft(self.house, case.id, "worker")
         pipeline.deliver(self.house, case.id)
 
-    def look_again(self) -> None:
-        """As when the pause is over."""
+    def pause_is_over(self) -> None:
         now = self.house.now()
         open_ones = workitems.c.ring_at.is_not(None)
         with self.house.database.writing() as connection:
             connection.execute(sa.update(workitems).where(open_ones).values(ring_at=now))
+
+    def look_again(self) -> None:
+        self.pause_is_over()
         self.step()
 
     def states(self) -> list[str]:
@@ -284,7 +286,8 @@ def test_an_end_whose_answer_was_lost_is_told_once(site: Site) -> None:
     site.step()
     site.draft(study)
     site.ups.loses.append("PUT")
-    site.look_again()
+    site.pause_is_over()
+    site.performer.go_on()
     assert (site.ups.held(uid).state, site.states()) == (Step.COMPLETED, [WorkitemState.FETCHED])
     site.look_again()
     assert site.states() == [WorkitemState.COMPLETED]
