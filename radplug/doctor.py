@@ -20,7 +20,7 @@ from radplug import certificates, web_services
 from radplug.embedded_redis import NoRedis, find_server
 from radplug.findings import Finding
 from radplug.records.database import WrongSchema
-from radplug.settings import SettingsError
+from radplug.settings import ModalityWorklistSettings, PacsDestination, SettingsError
 from radplug.supervisor import stations
 from radplug.texts.reading import UnusableText
 from radplug.web.provider import Provider
@@ -48,7 +48,7 @@ def examine(house: House) -> list[Finding]:
         _worklist,
         _openid,
         _pacs,
-        _web_services,
+        _asked,
         _fonts,
         _reporting,
     )
@@ -275,18 +275,22 @@ def _pacs(house: House) -> Iterator[Finding]:
         text = "no [[pacs]], [[dicomweb]] or [[reporting]] is set, so drafts go nowhere; name one"
         yield Finding("destinations", False, text)
     for pacs in house.settings.pacs:
-        about = f"PACS {pacs.name}"
-        try:
-            peer = certificates.calling(pacs)()
-            echo(peer, calling_ae=house.settings.listener.ae_title, timeout=min(WAIT, pacs.timeout_seconds))
-        except DicomError as error:
-            yield Finding(about, False, str(error))
-        else:
-            with_tls = " with TLS" if pacs.tls else ""
-            yield Finding(about, True, f"{pacs.ae_title} answers C-ECHO on {pacs.host}:{pacs.port}{with_tls}")
+        yield _echo(f"PACS {pacs.name}", pacs, house)
 
 
-def _web_services(house: House) -> Iterator[Finding]:
+def _echo(about: str, peer: PacsDestination | ModalityWorklistSettings, house: House) -> Finding:
+    try:
+        to, ours = certificates.calling(peer)(), house.settings.listener.ae_title
+        echo(to, calling_ae=ours, timeout=min(WAIT, peer.timeout_seconds))
+    except DicomError as error:
+        return Finding(about, False, str(error))
+    with_tls = " with TLS" if peer.tls else ""
+    return Finding(about, True, f"{peer.ae_title} answers C-ECHO on {peer.host}:{peer.port}{with_tls}")
+
+
+def _asked(house: House) -> Iterator[Finding]:
+    if worklist := house.settings.modality_worklist:
+        yield _echo("modality worklist", worklist, house)
     yield from web_services.findings(house.settings, WAIT)
 
 

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from image_samples import item
 from peers import wait_until
 from pydicom import dcmread
+from sites import PACS_AE, hospital
 
 from dicom_io.dicomweb.workitems import Code, Conflict, Step, Workitems
 from radplug import pipeline, web_services
@@ -346,6 +347,20 @@ def test_the_station_goes_on_by_itself(at: Callable[..., Site]) -> None:
     finally:
         stop.set()
         thread.join()
+
+
+def test_radplug_up_does_workitems(tmp_path: Path, model: Path) -> None:
+    with SimulatedUps() as ups:
+        asked = f'[workitems]\nurl = "{ups.url}"\nstation = "RADPLUG^99HOSPITAL^AI"\npoll_seconds = 0.2\n'
+        with hospital(tmp_path / "site", model, asked) as running:
+            study = running.study("study")
+            uid = ups.schedule(study.files, US, DRAFT)
+            wait_until(lambda: ups.held(uid).state == Step.COMPLETED, 60, "the workitem is completed")
+            (sr,) = (dcmread(file) for file in running.pacs.received)
+    (done,) = ups.held(uid).told.UnifiedProcedureStepPerformedProcedureSequence
+    (output,) = done.OutputInformationSequence
+    assert output.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == sr.SOPInstanceUID
+    assert output.DICOMRetrievalSequence[0].RetrieveAETitle == PACS_AE
 
 
 def test_a_token_that_is_renewed_counts_at_once(site: Site, settings: dict[str, Any]) -> None:
