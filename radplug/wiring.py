@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from radplug.key_images import KeyImages
 
 DEMO_CHECKPOINT = Path(__file__).parents[1] / "model_runtime" / "weights" / "demo"
+SOURCE = "UPS-RS"  # stands where a sender's AE title does, with what a workitem has us fetch
 PAUSE_AFTER_FAILURE = timedelta(seconds=5)
 
 
@@ -198,9 +199,20 @@ class House:
             },
             adapters={AdapterCard.read(directory).name for directory in s.model.adapters},
             destinations={d.name for d in (*s.objects, *s.reporting)},
-            callers=s.listener.callers,
+            callers=self._senders,
             called=s.listener.ae_titles,
         )
+
+    @property
+    def _senders(self) -> frozenset[str] | None:
+        """Under which AE titles, or names in their place, instances come; None: any."""
+        s = self.settings
+        if s.listener.callers is None:
+            return None
+        others = {SOURCE} if s.workitems else set()
+        if self.database.is_current():
+            others |= {token.sender for token in self.tokens.all() if "store" in token.scopes}
+        return s.listener.callers | others
 
     @cached_property
     def router(self) -> Router:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,6 +16,7 @@ from dicom_io.errors import Rejected, Unreadable
 from dicom_io.scheduled import Scheduled, scheduled_in
 
 MEDIA_TYPE: Final = "application/dicom+json"
+_UID: Final = re.compile(r"[0-9.]{1,64}")
 
 
 class Step(StrEnum):
@@ -139,7 +141,7 @@ def _workitem(item: Dataset) -> Workitem:
             if keyword in item and keyword not in request:
                 request[keyword] = item[keyword]
     return Workitem(
-        uid=str(item.get("SOPInstanceUID", "")),
+        uid=_uid(item, "SOPInstanceUID"),
         state=str(item.get("ProcedureStepState", "")),
         stations=_codes(item, "ScheduledStationNameCodeSequence"),
         codes=_codes(item, "ScheduledWorkitemCodeSequence"),
@@ -149,17 +151,19 @@ def _workitem(item: Dataset) -> Workitem:
 
 
 def _input(item: Dataset) -> Input:
-    named = (str(one.get("ReferencedSOPInstanceUID", "")) for one in _items(item, "ReferencedSOPSequence"))
-    return Input(
-        str(item.get("StudyInstanceUID", "")), str(item.get("SeriesInstanceUID", "")), frozenset(filter(None, named))
-    )
+    named = (_uid(one, "ReferencedSOPInstanceUID") for one in _items(item, "ReferencedSOPSequence"))
+    return Input(_uid(item, "StudyInstanceUID"), _uid(item, "SeriesInstanceUID"), frozenset(filter(None, named)))
+
+
+def _uid(item: Dataset, keyword: str) -> str:
+    """Empty where it is none: it will stand in addresses."""
+    uid = str(item.get(keyword) or "")
+    return uid if _UID.fullmatch(uid) else ""
 
 
 def _codes(item: Dataset, keyword: str) -> tuple[Code, ...]:
     return tuple(
-        Code(
-            *(str(one.get(part, "") or "") for part in ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")),
-        )
+        Code(*(str(one.get(part) or "") for part in ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")))
         for one in _items(item, keyword)
     )
 

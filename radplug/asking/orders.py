@@ -55,8 +55,8 @@ class OrderDesk:
             choice, again = Choice(None, str(error)), passing and attempts < self._worklist.attempts
         now = house.now()
         retry_at = now + house.policy.pause(attempts) if again else None
-        touched = house.order_queries.settle(case.id, choice.order, choice.why, now, retry_at)
-        house.audit.note("order asked for", case.id, outcome=choice.why, taken=touched, again=again)
+        taken = house.order_queries.settle(case.id, choice.order, choice.why, now, retry_at)
+        house.audit.note("order asked for", case.id, outcome=choice.why, taken=taken, again=again)
 
     def _answer(self, case: Case) -> Choice:
         """By accession number, and by patient where that gives none; the images may name but one of them."""

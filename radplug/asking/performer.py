@@ -27,14 +27,13 @@ from radplug.domain import Case, CaseState, DeliveryState
 from radplug.logs import told
 from radplug.records.workitems import Claim, WorkitemState
 from radplug.settings import WorkitemsSettings
-from radplug.wiring import House
+from radplug.wiring import SOURCE, House
 
 TICK = 0.25  # seconds
 MOST = 100  # workitems of an answer, in which a server that heeds no key may name others' as well
 # What workitems are looked for by: Input Readiness State, Procedure Step State, and code values of the two sequences.
 READINESS, STATE, STATION, CODE = "00404041", "00741000", "00404025.00080100", "00404018.00080100"
 NOT_DRAFTED = (CaseState.NOT_DRAFTED, CaseState.FAILED)
-SOURCE = "UPS-RS"  # stands where the AE title of a sender does
 
 log = structlog.get_logger(__name__)
 
@@ -101,7 +100,7 @@ class Performer:
         """Whatever a server makes of the keys that it was asked with."""
         ours = any(self._station.is_same(one) for one in workitem.stations)
         wanted = self._code is None or any(self._code.is_same(one) for one in workitem.codes)
-        return ours and wanted and workitem.state in ("", Step.SCHEDULED)
+        return bool(workitem.uid) and ours and wanted and workitem.state in ("", Step.SCHEDULED)
 
     def _step(self, claim: Claim) -> None:
         match claim.state:

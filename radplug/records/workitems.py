@@ -62,11 +62,6 @@ class Claims:
         with self._database.reading() as connection:
             return [_claim(row) for row in connection.execute(due)]
 
-    def find(self, uid: str) -> Claim | None:
-        with self._database.reading() as connection:
-            row = connection.execute(sa.select(workitems).where(workitems.c.uid == uid)).first()
-        return _claim(row) if row else None
-
     def postpone(self, claim: Claim, at: datetime, outcome: str = "") -> None:
         """The next step was in vain, or it is too early for it."""
         attempts = claim.attempts + 1 if outcome else 0

@@ -19,6 +19,7 @@ from dicom_io.errors import NoSpace
 from radplug import pipeline
 from radplug.domain import Received
 from radplug.people import Person, Right
+from radplug.records.tokens import sender_of
 from radplug.web.who import Site, known, require
 from radplug.wiring import House
 
@@ -62,7 +63,7 @@ async def store_study(
 async def _store(request: Request, house: House, person: Person, study_uid: str) -> Response:
     _require_json(request)
     taken: Counter[Received] = Counter()
-    name = person.name.removeprefix("token:")[:16]  # stands where an AE title does
+    name = sender_of(person.name.removeprefix("token:"))
 
     def keep(sent: Sent) -> None:
         received = pipeline.receive(house, sent.instance, sent.header, sent.data_set, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -224,10 +224,11 @@ def test_of_several_inputs_the_requested_study_is_drafted_and_but_the_named_inst
         {"ScheduledStationNameCodeSequence": [item(CodeValue="CAD", CodingSchemeDesignator="99HOSPITAL")]},
         {"ScheduledStationNameCodeSequence": [item(CodeValue="RADPLUG", CodingSchemeDesignator="OTHER")]},
         {"ScheduledWorkitemCodeSequence": [item(CodeValue="CAD", CodingSchemeDesignator="99HOSPITAL")]},
+        {"SOPInstanceUID": "../../studies"},
         {"InputReadinessState": "UNREADY"},
         {"ProcedureStepState": "IN PROGRESS"},
     ],
-    ids=["another station", "another scheme", "another task", "not ready", "begun"],
+    ids=["another station", "another scheme", "another task", "no UID", "not ready", "begun"],
 )
 def test_what_is_not_for_us_is_left_alone(site: Site, elements: dict[str, Any]) -> None:
     site.schedule(site.study(), **elements)
@@ -330,6 +331,22 @@ def test_the_images_are_fetched_where_the_site_says_whatever_the_workitem_says(a
     assert not [address for address in site.ups.asked if "/studies/" in address]
 
 
+def test_a_claim_is_written_down_once_and_goes_on_until_its_end(house: House) -> None:
+    now = house.now()
+    assert house.claims.set_out("1.2.3", now)
+    (claim,) = house.claims.due(now)
+    assert not house.claims.set_out("1.2.3", now)
+    assert house.claims.due(now) == [claim]
+    house.claims.postpone(claim, now + timedelta(seconds=9), "away")
+    assert house.claims.due(now) == []
+    (again,) = house.claims.due(now + timedelta(seconds=9))
+    assert (again.transaction_uid, again.attempts, again.outcome) == (claim.transaction_uid, 1, "away")
+    house.claims.move(again, WorkitemState.CLAIMED, now, claimed_at=now)
+    assert (house.claims.open(), house.claims.due(now)[0].claimed_at) == (1, now)
+    house.claims.move(again, WorkitemState.COMPLETED, now)
+    assert (house.claims.open(), house.claims.due(now + timedelta(days=9))) == (0, [])
+
+
 # ── the station, and the server's own refusals ──
 
 
@@ -341,9 +358,9 @@ def test_the_station_goes_on_by_itself(at: Callable[..., Site]) -> None:
     thread = threading.Thread(target=site.performer.run, args=(stop,))
     thread.start()
     try:
-        wait_until(lambda: site.states() == [WorkitemState.FETCHED], 10, "the inputs are here")
+        wait_until(lambda: site.states() == [WorkitemState.FETCHED], 30, "the inputs are here")
         site.draft(study)
-        wait_until(lambda: site.ups.held(uid).state == Step.COMPLETED, 10, "the workitem is completed")
+        wait_until(lambda: site.ups.held(uid).state == Step.COMPLETED, 30, "the workitem is completed")
     finally:
         stop.set()
         thread.join()
@@ -355,7 +372,7 @@ def test_radplug_up_does_workitems(tmp_path: Path, model: Path) -> None:
         with hospital(tmp_path / "site", model, asked) as running:
             study = running.study("study")
             uid = ups.schedule(study.files, US, DRAFT)
-            wait_until(lambda: ups.held(uid).state == Step.COMPLETED, 60, "the workitem is completed")
+            wait_until(lambda: ups.held(uid).state == Step.COMPLETED, 120, "the workitem is completed")
             (sr,) = (dcmread(file) for file in running.pacs.received)
     (done,) = ups.held(uid).told.UnifiedProcedureStepPerformedProcedureSequence
     (output,) = done.OutputInformationSequence
