@@ -22,6 +22,7 @@ from radplug.acceptance.synthetic_study import SyntheticStudy
 from radplug.domain import CaseState
 from radplug.records.schema import audit, cases, deliveries, instances
 from radplug.texts.reading import UnusableText
+from radplug.web import stow
 from radplug.web.serving import serving
 from radplug.wiring import House
 
@@ -257,6 +258,18 @@ def test_a_sender_that_hangs_up_disturbs_nobody(site: House, sender: Sender, stu
             connection.sendall(body(b"x" * 100, end=False))
     whole = body(study.files[0].read_bytes())
     wait_until(lambda: sender.post(whole).status_code == 200, 10, "the places are free again")
+
+
+def test_a_sender_that_falls_silent_is_told_so(
+    address: str, sender: Sender, site: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stow, "PATIENCE", 0.2)
+    parts = urlsplit(address)
+    with socket.create_connection((parts.hostname or "", parts.port or 0), 20) as connection:
+        head = f"POST /dicom-web/studies HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {sender.token}\r\n"
+        connection.sendall(f"{head}Content-Type: {MULTIPART}\r\nContent-Length: 1000\r\n\r\n--".encode())
+        assert b" 408 " in connection.recv(1000)
+    assert kept(site) == []
 
 
 # ── who comes in, and how much ──
