@@ -84,3 +84,10 @@ def offered() -> list[PresentationContext]:
         *(build_context(image, [*UNCOMPRESSED, *COMPRESSED]) for image in IMAGES),
         *(build_context(document, list(UNCOMPRESSED)) for document in DOCUMENTS),
     ]
+
+
+def supports(sop_class_uid: str, transfer_syntax_uid: str | None = None) -> bool:
+    """Whether an object of that class is taken; with a transfer syntax, whether it is taken in that one."""
+    if sop_class_uid in IMAGES:
+        return transfer_syntax_uid in (None, *UNCOMPRESSED, *COMPRESSED)
+    return sop_class_uid in DOCUMENTS and transfer_syntax_uid in (None, *UNCOMPRESSED)

@@ -21,8 +21,8 @@ MOVE: Final = "1.2.840.10008.5.1.4.1.2.2.2"
 
 # Failures that pass: out of resources (PS3.4 C.4.1.1.4, C.4.2.1.5).
 _PASSING: Final = frozenset({0xA700, 0xA701, 0xA702})
-_ANSWERS: Final = 10_000  # that may wait for us; a peer that sends faster is hung up on
-_WILDCARDS: Final = frozenset("*?\\")
+ANSWERS: Final = 10_000  # that may wait for us; a peer that sends faster is hung up on
+WILDCARDS: Final = frozenset("*?\\")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +64,14 @@ def find_studies(patient_id: str, peer: Peer, *, calling_ae: str, timeout: float
         Rejected: the peer refuses the query, or the ID is empty or would ask for other patients as well.
         Unavailable: the peer cannot be reached, or does not answer in time.
     """
-    if not patient_id.strip() or _WILDCARDS.intersection(patient_id):
+    if not patient_id.strip() or WILDCARDS.intersection(patient_id):
         raise Rejected("a Patient ID is wanted that is not empty and has none of *, ? and backslash: it asks for one")
     contexts = [build_context(FIND)]
     found: list[FoundStudy] = []
-    with associated(peer, contexts, calling_ae=calling_ae, timeout=timeout, answers=_ANSWERS) as association:
+    with associated(peer, contexts, calling_ae=calling_ae, timeout=timeout, answers=ANSWERS) as association:
         answers = association.send_c_find(_query(patient_id), FIND)
         for answer, identifier in answers:
-            if _is_pending(answer, peer) and identifier is not None:
+            if is_pending(answer, peer) and identifier is not None:
                 found += _studies(identifier)
             if len(found) >= most:
                 association.abort()
@@ -93,16 +93,16 @@ def find_holdings(study_uid: str, peer: Peer, *, calling_ae: str, timeout: float
     of_series.QueryRetrieveLevel, of_series.StudyInstanceUID = "SERIES", study_uid
     of_series.SeriesInstanceUID, of_series.Modality, of_series.NumberOfSeriesRelatedInstances = "", "", None
     contexts = [build_context(FIND)]
-    with associated(peer, contexts, calling_ae=calling_ae, timeout=timeout, answers=_ANSWERS) as association:
+    with associated(peer, contexts, calling_ae=calling_ae, timeout=timeout, answers=ANSWERS) as association:
         studies = [
             _count(found, "NumberOfStudyRelatedInstances")
             for found in _found(association, of_study, peer)
-            if _text(found, "StudyInstanceUID") == study_uid
+            if text(found, "StudyInstanceUID") == study_uid
         ]
         series = tuple(
-            FoundSeries(uid, _text(found, "Modality"), _count(found, "NumberOfSeriesRelatedInstances"))
+            FoundSeries(uid, text(found, "Modality"), _count(found, "NumberOfSeriesRelatedInstances"))
             for found in (_found(association, of_series, peer) if studies else ())
-            if (uid := _text(found, "SeriesInstanceUID"))
+            if (uid := text(found, "SeriesInstanceUID"))
         )
     return Holdings(next(iter(studies), None), series)
 
@@ -118,16 +118,16 @@ def move_study(study_uid: str, to: str, peer: Peer, *, calling_ae: str, timeout:
     wanted.QueryRetrieveLevel = "STUDY"
     wanted.StudyInstanceUID = study_uid
     contexts, sent = [build_context(MOVE)], 0
-    with associated(peer, contexts, calling_ae=calling_ae, timeout=timeout, answers=_ANSWERS) as association:
+    with associated(peer, contexts, calling_ae=calling_ae, timeout=timeout, answers=ANSWERS) as association:
         for answer, _ in association.send_c_move(wanted, to, MOVE):
-            _is_pending(answer, peer)
+            is_pending(answer, peer)
             sent = int(answer.get("NumberOfCompletedSuboperations") or sent)
     return sent
 
 
 def _found(association: Association, query: Dataset, peer: Peer) -> Iterator[Dataset]:
     for answer, identifier in association.send_c_find(query, FIND):
-        if _is_pending(answer, peer) and identifier is not None:
+        if is_pending(answer, peer) and identifier is not None:
             yield identifier
 
 
@@ -145,24 +145,24 @@ def _query(patient_id: str) -> Dataset:
 
 def _studies(identifier: Dataset) -> Iterator[FoundStudy]:
     """The study of an answer; none where it does not say which one it is."""
-    if not (uid := _text(identifier, "StudyInstanceUID")):
+    if not (uid := text(identifier, "StudyInstanceUID")):
         return
     yield FoundStudy(
         uid,
         Patient(
-            id=_text(identifier, "PatientID"),
-            issuer=_text(identifier, "IssuerOfPatientID"),
-            name=_text(identifier, "PatientName"),
-            birth_date=_text(identifier, "PatientBirthDate"),
-            sex=_text(identifier, "PatientSex"),
+            id=text(identifier, "PatientID"),
+            issuer=text(identifier, "IssuerOfPatientID"),
+            name=text(identifier, "PatientName"),
+            birth_date=text(identifier, "PatientBirthDate"),
+            sex=text(identifier, "PatientSex"),
         ),
-        _text(identifier, "StudyDate"),
-        frozenset(filter(None, _text(identifier, "ModalitiesInStudy").split("\\"))),
-        _text(identifier, "StudyDescription"),
+        text(identifier, "StudyDate"),
+        frozenset(filter(None, text(identifier, "ModalitiesInStudy").split("\\"))),
+        text(identifier, "StudyDescription"),
     )
 
 
-def _text(identifier: Dataset, keyword: str) -> str:
+def text(identifier: Dataset, keyword: str) -> str:
     value = identifier.get(keyword)
     if value is None:
         return ""
@@ -170,11 +170,11 @@ def _text(identifier: Dataset, keyword: str) -> str:
 
 
 def _count(identifier: Dataset, keyword: str) -> int | None:
-    text = _text(identifier, keyword)
-    return int(text) if text.isdecimal() else None
+    told = text(identifier, keyword)
+    return int(told) if told.isdecimal() else None
 
 
-def _is_pending(answer: Dataset, peer: Peer) -> bool:
+def is_pending(answer: Dataset, peer: Peer) -> bool:
     """Whether more follows; False at the end that was wished for."""
     if "Status" not in answer:
         raise Unavailable(f"{peer} broke the association off, or did not answer in time")

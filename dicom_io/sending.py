@@ -27,9 +27,9 @@ __all__ = ["Peer", "Source", "Stored", "echo", "send", "send_each"]
 Source: TypeAlias = bytes | Path | Dataset  # a DICOM file's bytes, the path to it, or a data set with file meta
 
 # Failures that pass: processing failure, resource limitation (PS3.7 C.5), out of resources (PS3.4 B.2.3).
-_PASSING: Final = frozenset({0x0110, 0x0213, *range(0xA700, 0xA800)})
+PASSING: Final = frozenset({0x0110, 0x0213, *range(0xA700, 0xA800)})
 # "Duplicate SOP Instance": an earlier attempt arrived after all, for no two objects have the same UID.
-_THERE_ALREADY: Final = 0x0111
+THERE_ALREADY: Final = 0x0111
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +120,9 @@ def _failure(answer: Dataset, peer: Peer) -> DicomError | None:
     if "Status" not in answer:
         raise Unavailable(f"{peer} broke the association off, or did not answer in time")
     status = answer.Status
-    if status == _THERE_ALREADY or code_to_category(status) in (STATUS_SUCCESS, STATUS_WARNING):
+    if status == THERE_ALREADY or code_to_category(status) in (STATUS_SUCCESS, STATUS_WARNING):
         return None
-    kind = Unavailable if status in _PASSING else Rejected
+    kind = Unavailable if status in PASSING else Rejected
     return kind(f"{peer} answered {_meaning(status)}", comment=_comment(answer))
 
 

@@ -13,7 +13,7 @@ from dicom_io.errors import UnusableCertificate
 from dicom_io.sending import Peer
 from dicom_io.tls import Contexts, Renewed
 from radplug.findings import Finding
-from radplug.settings import ListenerTlsSettings, PacsDestination, PeerTlsSettings, Settings
+from radplug.settings import ListenerTlsSettings, ModalityWorklistSettings, PacsDestination, PeerTlsSettings, Settings
 
 WARNING_TIME = timedelta(days=30)
 
@@ -25,15 +25,15 @@ def accepting(settings: ListenerTlsSettings) -> Contexts:
     )
 
 
-def calling(pacs: PacsDestination) -> Callable[[], Peer]:
-    """The PACS as it is to be called each time. What it gives raises UnusableCertificate."""
-    plain = Peer(pacs.ae_title, pacs.host, pacs.port, server_name=pacs.tls.server_name if pacs.tls else "")
-    contexts = calling_with(pacs.tls)
+def calling(called: PacsDestination | ModalityWorklistSettings) -> Callable[[], Peer]:
+    """The peer as it is to be called each time. What it gives raises UnusableCertificate."""
+    plain = Peer(called.ae_title, called.host, called.port, server_name=called.tls.server_name if called.tls else "")
+    contexts = calling_with(called.tls)
     return lambda: replace(plain, tls=contexts())
 
 
 def calling_with(settings: PeerTlsSettings | None) -> Callable[[], ssl.SSLContext | None]:
-    """TLS for each call of a destination; None where it is called without. What it gives raises UnusableCertificate."""
+    """TLS for each call of a peer; None where it is called without. What it gives raises UnusableCertificate."""
     return Renewed(_files(settings), tls.calling) if settings else lambda: None
 
 
@@ -42,9 +42,11 @@ def findings(settings: Settings) -> Iterator[Finding]:
     for about, port in (("TLS of the listener", settings.listener.tls), ("TLS of HL7 in", settings.hl7.tls)):
         if port:
             yield _finding(about, accepting(port), _files(port))
+    worklist = settings.modality_worklist
+    asked = [("TLS with the modality worklist", worklist.tls)] if worklist else []
     pacs = ((f"TLS with PACS {one.name}", one.tls) for one in settings.pacs)
     reporting = ((f"TLS with reporting system {one.name}", one.tls) for one in settings.reporting)
-    for about, peer in (*pacs, *reporting):
+    for about, peer in (*asked, *pacs, *reporting):
         if peer:
             yield _finding(about, calling_with(peer), _files(peer))
 

@@ -12,18 +12,19 @@ import dicom_io.errors
 import hl7.errors
 from dicom_io import committing, page_checks, report_checks, sending
 from dicom_io.commitment import Reference, Request, Result
+from dicom_io.dicomweb import stow
 from dicom_io.reading import read_instance
 from dicom_io.tls import explained
 from hl7 import acknowledgement, checks, mllp, oru
 from hl7.message import Message
-from radplug import certificates
+from radplug import certificates, web_services
 from radplug.domain import Commitment, Delivery, DeliveryRefused, DestinationUnavailable, DocumentKind
-from radplug.settings import PacsDestination, ReportingDestination
+from radplug.settings import DicomwebDestination, PacsDestination, ReportingDestination
 from radplug.study_store import StudyStore
 
 
 class Destinations:
-    """The site's PACS and reporting systems, by name; `ae_title` is ours."""
+    """The site's PACS, DICOMweb servers and reporting systems, by name; `ae_title` is ours."""
 
     def __init__(
         self,
@@ -31,11 +32,13 @@ class Destinations:
         ae_title: str,
         *,
         pacs: Sequence[PacsDestination],
+        dicomweb: Sequence[DicomwebDestination] = (),
         reporting: Sequence[ReportingDestination],
     ) -> None:
         self._store = store
         self._ae_title = ae_title
         self._pacs = {p.name: (p, certificates.calling(p)) for p in pacs}
+        self._dicomweb = {d.name: d for d in dicomweb}
         self._reporting = {r.name: (r, certificates.calling_with(r.tls)) for r in reporting}
 
     def send(self, delivery: Delivery) -> str:
@@ -92,9 +95,12 @@ class Destinations:
             raise DeliveryRefused(str(error)) from error
 
     def _send_object(self, data: bytes, delivery: Delivery) -> str:
-        pacs, peer = self._pacs[delivery.destination]
         _require_fit(_faults(data, delivery.document.kind))
-        stored = sending.send(data, peer(), calling_ae=self._ae_title, timeout=pacs.timeout_seconds)
+        if service := self._dicomweb.get(delivery.destination):
+            stored = stow.store(data, web_services.server(service))
+        else:
+            pacs, peer = self._pacs[delivery.destination]
+            stored = sending.send(data, peer(), calling_ae=self._ae_title, timeout=pacs.timeout_seconds)
         return f"stored, with a warning: {stored.warning}" if stored.warning else "stored"
 
     def _send_oru(self, data: bytes, delivery: Delivery) -> str:

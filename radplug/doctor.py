@@ -19,11 +19,11 @@ from hl7.errors import NoTls, Unavailable
 from model_runtime.checkpoints.model_card import ModelCard
 from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
 from model_runtime.lora.adapter_card import AdapterCard
-from radplug import certificates
+from radplug import certificates, web_services
 from radplug.embedded_redis import NoRedis, find_server
 from radplug.findings import Finding
 from radplug.records.database import WrongSchema
-from radplug.settings import SettingsError
+from radplug.settings import ModalityWorklistSettings, PacsDestination, SettingsError
 from radplug.supervisor import stations
 from radplug.texts.reading import UnusableText
 from radplug.web.provider import Provider
@@ -52,6 +52,7 @@ def examine(house: House) -> list[Finding]:
         _openid,
         _pacs,
         _counts,
+        _asked,
         _fonts,
         _reporting,
     )
@@ -153,7 +154,7 @@ def _stations(house: House) -> Iterator[Finding]:
     except WrongSchema:
         return  # said already
     found = {station.name: station for station in house.stations.all()}
-    for name in stations(hl7=house.settings.hl7.on):
+    for name in stations(hl7=house.settings.hl7.on, asks=house.settings.asks):
         station = found.get(name)
         if station is None:
             yield Finding(f"station {name}", False, "is not at work; start `radplug up`, or its systemd unit")
@@ -274,18 +275,27 @@ def _gpu(house: House) -> Iterator[Finding]:
 
 
 def _pacs(house: House) -> Iterator[Finding]:
-    if not house.settings.pacs and not house.settings.reporting:
-        yield Finding("destinations", False, "no [[pacs]] and no [[reporting]] is set, so drafts go nowhere; name one")
+    if not house.settings.objects and not house.settings.reporting:
+        text = "no [[pacs]], [[dicomweb]] or [[reporting]] is set, so drafts go nowhere; name one"
+        yield Finding("destinations", False, text)
     for pacs in house.settings.pacs:
-        about = f"PACS {pacs.name}"
-        try:
-            peer = certificates.calling(pacs)()
-            echo(peer, calling_ae=house.settings.listener.ae_title, timeout=min(WAIT, pacs.timeout_seconds))
-        except DicomError as error:
-            yield Finding(about, False, str(error))
-        else:
-            with_tls = " with TLS" if pacs.tls else ""
-            yield Finding(about, True, f"{pacs.ae_title} answers C-ECHO on {pacs.host}:{pacs.port}{with_tls}")
+        yield _echo(f"PACS {pacs.name}", pacs, house)
+
+
+def _echo(about: str, peer: PacsDestination | ModalityWorklistSettings, house: House) -> Finding:
+    try:
+        to, ours = certificates.calling(peer)(), house.settings.listener.ae_title
+        echo(to, calling_ae=ours, timeout=min(WAIT, peer.timeout_seconds))
+    except DicomError as error:
+        return Finding(about, False, str(error))
+    with_tls = " with TLS" if peer.tls else ""
+    return Finding(about, True, f"{peer.ae_title} answers C-ECHO on {peer.host}:{peer.port}{with_tls}")
+
+
+def _asked(house: House) -> Iterator[Finding]:
+    if worklist := house.settings.modality_worklist:
+        yield _echo("modality worklist", worklist, house)
+    yield from web_services.findings(house.settings, WAIT)
 
 
 def _counts(house: House) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""A draft in the format of each destination: DICOM objects for a PACS, HL7 ORU^R01 for a reporting system.
+"""A draft in the format of each destination: DICOM objects for a PACS or archive, HL7 ORU^R01 for a reporting system.
 
 Documents are minted here, once. They are written before the draft's row, so a resend is the same document, and under
 names of their own: what a worker that has lost its case still writes is beside the other's, and never sent.
@@ -28,7 +28,7 @@ from model_runtime.draft_text import DraftText
 from radplug import __version__
 from radplug.domain import Case, Document, DocumentKind, Draft, KeptInstance, NotDraftable
 from radplug.records.viewing import Viewing
-from radplug.settings import DeviceSettings, PacsDestination, ReportingDestination
+from radplug.settings import DeviceSettings, ObjectDestination, ReportingDestination
 from radplug.shapes import Shapes
 from radplug.study_store import StudyStore
 
@@ -46,7 +46,7 @@ class Documents:
         device: DeviceSettings,
         fonts: Sequence[Path],
         *,
-        pacs: Sequence[PacsDestination],
+        pacs: Sequence[ObjectDestination],
         reporting: Sequence[ReportingDestination],
     ) -> None:
         self._store = store

@@ -24,6 +24,7 @@ class Right(StrEnum):
     TEMPLATES = "see and edit report templates"
     RULES = "see and edit routing rules"
     ACCOUNTS = "make accounts"
+    STORE = "send in studies"  # by STOW-RS, which is for programs: no role has it
 
 
 RIGHTS: Mapping[Role, frozenset[Right]] = {

@@ -7,7 +7,7 @@ import multiprocessing
 import signal
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
@@ -27,6 +27,8 @@ from radplug.hl7_in import inbox
 from radplug.signal_desk import SignalDesk
 from radplug.supervisor import StationFailed, end_with_parent
 from radplug.wiring import House
+
+STOP_SECONDS = 10.0  # for a question that is under way
 
 log = structlog.get_logger(__name__)
 
@@ -119,6 +121,30 @@ def take_hl7(house: House) -> None:
         house.stations.ready("hl7", house.now(), where)
         log.info("ready", listens_on=where)
         stop.wait()
+
+
+def ask(house: House) -> None:
+    """The station that asks others, until told to stop."""
+    from radplug.asking.orders import OrderDesk
+    from radplug.asking.performer import Performer
+
+    s = house.settings
+    if not s.asks:
+        raise StationFailed("neither [modality_worklist] nor [workitems] is set, so there is nobody to ask; set either")
+    with at_work(house, "ask") as stop:
+        runs: list[Callable[[threading.Event], None]] = []
+        if s.modality_worklist:
+            runs.append(OrderDesk(house, s.modality_worklist).run)
+        if s.workitems:
+            runs.append(Performer(house, s.workitems).run)
+        threads = [threading.Thread(target=run, args=(stop,), daemon=True) for run in runs]
+        for thread in threads:
+            thread.start()
+        house.stations.ready("ask", house.now())
+        log.info("ready", orders=s.modality_worklist is not None, workitems=s.workitems is not None)
+        stop.wait()
+        for thread in threads:
+            thread.join(STOP_SECONDS)
 
 
 def run_clock(house: House, doorbell: Doorbell) -> None:

@@ -24,6 +24,7 @@ from radplug.records.desks import Desks
 from radplug.records.drafting import Drafting
 from radplug.records.fates import Fates
 from radplug.records.notices import Notices
+from radplug.records.order_queries import OrderQueries
 from radplug.records.people import People
 from radplug.records.readers import Readers
 from radplug.records.receiving import Receiving
@@ -33,6 +34,7 @@ from radplug.records.stations import Stations
 from radplug.records.texts import SavedTexts
 from radplug.records.tokens import Tokens
 from radplug.records.viewing import Viewing
+from radplug.records.workitems import Claims
 from radplug.records.worklist import Worklist
 from radplug.rules import Router, Rule, RulesText, Site, read_file, saved
 from radplug.settings import Settings
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from radplug.key_images import KeyImages
 
 DEMO_CHECKPOINT = Path(__file__).parents[1] / "model_runtime" / "weights" / "demo"
+SOURCE = "UPS-RS"  # stands where a sender's AE title does, with what a workitem has us fetch
 PAUSE_AFTER_FAILURE = timedelta(seconds=5)
 
 
@@ -64,7 +67,7 @@ class House:
     @cached_property
     def policy(self) -> Policy:
         s = self.settings
-        slowest = max((d.timeout_seconds for d in (*s.pacs, *s.reporting)), default=0.0)
+        slowest = max((d.timeout_seconds for d in (*s.objects, *s.reporting)), default=0.0)
         return Policy(
             patience=Patience(
                 timedelta(seconds=s.assembly.quiet_seconds), timedelta(seconds=s.assembly.at_most_seconds)
@@ -107,6 +110,14 @@ class House:
     @cached_property
     def drafting(self) -> Drafting:
         return Drafting(self.database)
+
+    @cached_property
+    def order_queries(self) -> OrderQueries:
+        return OrderQueries(self.database)
+
+    @cached_property
+    def claims(self) -> Claims:
+        return Claims(self.database)
 
     @cached_property
     def fates(self) -> Fates:
@@ -218,10 +229,21 @@ class House:
                 one.template.name for one in (self.templates if self.database.is_current() else self.template_files)
             },
             adapters={AdapterCard.read(directory).name for directory in s.model.adapters},
-            destinations={d.name for d in (*s.pacs, *s.reporting)},
-            callers=None if s.listener.accept_any_calling_ae else frozenset(s.listener.calling_ae_titles),
+            destinations={d.name for d in (*s.objects, *s.reporting)},
+            callers=self._senders,
             called=s.listener.ae_titles,
         )
+
+    @property
+    def _senders(self) -> frozenset[str] | None:
+        """Under which AE titles, or names in their place, instances come; None: any."""
+        s = self.settings
+        if s.listener.callers is None:
+            return None
+        others = {SOURCE} if s.workitems else set()
+        if self.database.is_current():
+            others |= {token.sender for token in self.tokens.all() if "store" in token.scopes}
+        return s.listener.callers | others
 
     @cached_property
     def router(self) -> Router:
@@ -257,7 +279,7 @@ class House:
         from radplug.documents import Documents
 
         s = self.settings
-        return Documents(self.store, self.viewing, s.device, s.pages.fonts, pacs=s.pacs, reporting=s.reporting)
+        return Documents(self.store, self.viewing, s.device, s.pages.fonts, pacs=s.objects, reporting=s.reporting)
 
     @cached_property
     def archives(self) -> Archives | None:
@@ -272,4 +294,4 @@ class House:
         from radplug.destinations import Destinations
 
         s = self.settings
-        return Destinations(self.store, s.listener.ae_title, pacs=s.pacs, reporting=s.reporting)
+        return Destinations(self.store, s.listener.ae_title, pacs=s.pacs, dicomweb=s.dicomweb, reporting=s.reporting)

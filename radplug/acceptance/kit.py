@@ -9,10 +9,17 @@ from datetime import timedelta
 from pathlib import Path
 
 from dicom_io.association import Peer
-from radplug.acceptance import checks_of_bad_days, checks_of_completeness, checks_of_drafts, checks_of_receiving
+from radplug.acceptance import (
+    checks_of_bad_days,
+    checks_of_completeness,
+    checks_of_dicomweb,
+    checks_of_drafts,
+    checks_of_receiving,
+)
 from radplug.acceptance.api import Api
 from radplug.acceptance.check import Check
 from radplug.acceptance.running_site import RunningSite, free_port
+from radplug.acceptance.simulated_archive import SimulatedArchive
 from radplug.acceptance.simulated_pacs import SimulatedPacs
 from radplug.acceptance.simulated_ris import SimulatedRis
 from radplug.acceptance.target import Target
@@ -23,8 +30,9 @@ CHECKS: tuple[Check, ...] = (
     *checks_of_completeness.CHECKS,
     *checks_of_drafts.CHECKS,
     *checks_of_bad_days.CHECKS,
+    *checks_of_dicomweb.CHECKS,
 )
-SCOPES = ("cases", "patients", "reports", "steer", "deliveries")  # that the kit's token needs
+SCOPES = ("cases", "patients", "reports", "steer", "deliveries", "store")  # that the kit's token needs
 OUR_AE, PACS_AE = "RADPLUG", "ACCEPTANCE"
 
 
@@ -51,9 +59,14 @@ def at_site(target: Target, root: Path) -> Iterator[Ward]:
     with (
         SimulatedPacs(target.pacs_ae_title, root / "pacs", target.pacs_port, target.listen_on) as pacs,
         SimulatedRis(root / "ris", target.reporting_port, target.listen_on) as ris,
+        ExitStack() as stack,
     ):
         radplug = Peer(target.ae_title, target.host, target.port)
-        yield Ward(radplug, pacs, ris, Api(target.worklist, target.token()), root, target.patience_seconds)
+        ward = Ward(radplug, pacs, ris, Api(target.worklist, target.token()), root, target.patience_seconds)
+        if target.archive_port is not None:
+            archive = SimulatedArchive(root / "archive", target.archive_port, target.listen_on)
+            ward.archive = stack.enter_context(archive)
+        yield ward
 
 
 @contextmanager
@@ -62,17 +75,25 @@ def embedded(root: Path, *, checkpoint: Path | None = None, instances: int = 300
     with ExitStack() as stack:
         pacs = stack.enter_context(SimulatedPacs(PACS_AE, root / "pacs"))
         ris = stack.enter_context(SimulatedRis(root / "ris"))
+        archive = stack.enter_context(SimulatedArchive(root / "archive"))
         port = free_port()
-        running = stack.enter_context(RunningSite(root, _toml(root, port, pacs, ris, checkpoint)))
+        running = stack.enter_context(RunningSite(root, _toml(root, port, pacs, ris, archive, checkpoint)))
         house = running.house
         now = house.now()
         token = house.tokens.make("acceptance", SCOPES, now, now + timedelta(days=1))
         address = next(station.detail for station in house.stations.all() if station.name == "web")
         radplug = Peer(OUR_AE, "127.0.0.1", port)
-        yield Ward(radplug, pacs, ris, Api(address, token), root, instances=instances)
+        yield Ward(radplug, pacs, ris, Api(address, token), root, instances=instances, archive=archive)
 
 
-def _toml(root: Path, port: int, pacs: SimulatedPacs, ris: SimulatedRis, checkpoint: Path | None) -> str:
+def _toml(
+    root: Path,
+    port: int,
+    pacs: SimulatedPacs,
+    ris: SimulatedRis,
+    archive: SimulatedArchive,
+    checkpoint: Path | None,
+) -> str:
     model = f"[model]\ncheckpoint = {json.dumps(str(checkpoint))}\n" if checkpoint else ""
     return f"""
 {model}
@@ -95,6 +116,9 @@ name = "pacs"
 ae_title = "{PACS_AE}"
 host = "127.0.0.1"
 port = {pacs.port}
+[[dicomweb]]
+name = "archive"
+url = "http://127.0.0.1:{archive.port}"
 [[reporting]]
 name = "ris"
 host = "127.0.0.1"

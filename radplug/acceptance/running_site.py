@@ -66,7 +66,7 @@ class RunningSite:
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS
-        while (ready := self._ready()) < len(stations(hl7=self.settings.hl7.on)):
+        while (ready := self._ready()) < len(stations(hl7=self.settings.hl7.on, asks=self.settings.asks)):
             if self._up.poll() is not None or time.monotonic() > deadline:
                 raise SiteFailed(f"the stations did not start; {self._log} tells why")
             self._progress(ready)

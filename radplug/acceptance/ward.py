@@ -16,6 +16,7 @@ from dicom_io.sending import Source, send_each
 from radplug.acceptance import synthetic_study
 from radplug.acceptance.api import Api
 from radplug.acceptance.returned import ReturnedOru, ReturnedSr
+from radplug.acceptance.simulated_archive import SimulatedArchive
 from radplug.acceptance.simulated_pacs import SimulatedPacs
 from radplug.acceptance.simulated_ris import SimulatedRis
 from radplug.acceptance.synthetic_study import SyntheticStudy
@@ -40,6 +41,7 @@ class Ward:
     folder: Path
     patience: float = 60.0
     instances: int = 3000  # of the big study
+    archive: SimulatedArchive | None = None  # that takes drafts by STOW-RS; None: there is none
     storescu: str = ""  # DCMTK's, where files are to be sent by it instead of by us
     _studies: int = field(default=0, init=False)
 

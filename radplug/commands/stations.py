@@ -43,7 +43,7 @@ def up(context: typer.Context) -> None:
     with ExitStack() as stack:
         redis = None if house.settings.broker.url else stack.enter_context(EmbeddedRedis())
         extra = {"RADPLUG_BROKER__URL": redis.url} if redis else {}
-        supervisor = Supervisor(context.obj, extra, stations(hl7=house.settings.hl7.on))
+        supervisor = Supervisor(context.obj, extra, stations(hl7=house.settings.hl7.on, asks=house.settings.asks))
         stack.callback(supervisor.stop)
         supervisor.start()
         while not stop.wait(0.2):
@@ -67,6 +67,14 @@ def hl7(context: typer.Context) -> None:
     from radplug import stations
 
     stations.take_hl7(house_of(context, "hl7"))
+
+
+@commands.command(rich_help_panel=PANEL)
+def ask(context: typer.Context) -> None:
+    """Ask other systems: for orders of studies that came without one, and for workitems."""
+    from radplug import stations
+
+    stations.ask(house_of(context, "ask"))
 
 
 @commands.command(rich_help_panel=PANEL)

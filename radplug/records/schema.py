@@ -131,6 +131,28 @@ orders = sa.Table(
     sa.Column("received_at", UtcDateTime, nullable=False),
 )
 
+order_queries = sa.Table(  # cases for whose order the site's worklist was asked
+    "order_queries",
+    metadata,
+    sa.Column("case_id", sa.String(32), sa.ForeignKey("cases.id"), primary_key=True),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("ring_at", UtcDateTime),  # null: answered, or given up
+    sa.Column("outcome", sa.Text, nullable=False, default=""),
+)
+
+workitems = sa.Table(  # that we have claimed, or set out to claim, at the site's UPS-RS server
+    "workitems",
+    metadata,
+    sa.Column("uid", UID, primary_key=True),
+    sa.Column("transaction_uid", UID, nullable=False),  # stands here before the claim is made
+    sa.Column("state", sa.String(16), nullable=False),  # records.workitems.WorkitemState
+    sa.Column("study_uid", UID, nullable=False, default="", index=True),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("ring_at", UtcDateTime, index=True),  # null: over
+    sa.Column("outcome", sa.Text, nullable=False, default=""),
+    sa.Column("claimed_at", UtcDateTime),
+)
+
 messages = sa.Table(  # HL7 messages that were taken, and how they were answered
     "messages",
     metadata,

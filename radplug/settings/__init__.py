@@ -1,19 +1,31 @@
 """Every setting, with its default and what it is for: one TOML file, and `RADPLUG_…` variables for secrets."""
 
+from radplug.settings.asking import ModalityWorklistSettings, WorkitemsSettings
 from radplug.settings.reading import Settings, load
 from radplug.settings.receiving import ListenerSettings
 from radplug.settings.reference import reference
-from radplug.settings.sending import DeviceSettings, PacsDestination, ReportingDestination, Shape
+from radplug.settings.sending import (
+    DeviceSettings,
+    DicomwebDestination,
+    ObjectDestination,
+    PacsDestination,
+    ReportingDestination,
+    Shape,
+)
 from radplug.settings.station import LogSettings
 from radplug.settings.tls import ListenerTlsSettings, PeerTlsSettings
 from radplug.settings.values import SettingsError
 from radplug.settings.web import OpenIdSettings, WebSettings
+from radplug.settings.web_service import WebService
 
 __all__ = [
     "DeviceSettings",
+    "DicomwebDestination",
     "ListenerSettings",
     "ListenerTlsSettings",
     "LogSettings",
+    "ModalityWorklistSettings",
+    "ObjectDestination",
     "OpenIdSettings",
     "PacsDestination",
     "PeerTlsSettings",
@@ -21,7 +33,9 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Shape",
+    "WebService",
     "WebSettings",
+    "WorkitemsSettings",
     "load",
     "reference",
 ]

@@ -8,11 +8,14 @@ from pathlib import Path
 from pydantic import ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from radplug.settings.asking import ModalityWorklistSettings, WorkitemsSettings
 from radplug.settings.drafting import DraftingSettings, ModelSettings
-from radplug.settings.receiving import AssemblySettings, Hl7Settings, ListenerSettings
+from radplug.settings.receiving import AssemblySettings, Hl7Settings, ListenerSettings, StowSettings
 from radplug.settings.sending import (
     DeliverySettings,
     DeviceSettings,
+    DicomwebDestination,
+    ObjectDestination,
     PacsDestination,
     PagesSettings,
     ReportingDestination,
@@ -30,6 +33,9 @@ class Settings(BaseSettings):
     )
 
     listener: ListenerSettings = ListenerSettings()
+    stow: StowSettings = StowSettings()
+    modality_worklist: ModalityWorklistSettings | None = None
+    workitems: WorkitemsSettings | None = None
     hl7: Hl7Settings = Hl7Settings()
     store: StoreSettings = StoreSettings()
     database: DatabaseSettings = DatabaseSettings()
@@ -43,6 +49,7 @@ class Settings(BaseSettings):
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
     pacs: tuple[PacsDestination, ...] = ()
+    dicomweb: tuple[DicomwebDestination, ...] = ()
     reporting: tuple[ReportingDestination, ...] = ()
 
     @classmethod
@@ -59,11 +66,21 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Settings:
-        names = [d.name for d in (*self.pacs, *self.reporting)]
+        names = [d.name for d in (*self.objects, *self.reporting)]
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
             raise ValueError(f"two destinations are named {', '.join(twice)}; give each a name of its own")
         return self
+
+    @property
+    def objects(self) -> tuple[ObjectDestination, ...]:
+        """Where drafts go as DICOM objects, whichever way they take."""
+        return (*self.pacs, *self.dicomweb)
+
+    @property
+    def asks(self) -> bool:
+        """Whether we ask other systems for orders or workitems."""
+        return self.modality_worklist is not None or self.workitems is not None
 
     @property
     def database_url(self) -> str:

@@ -58,6 +58,14 @@ class ListenerSettings(Section):
         return frozenset(self.calling_ae_titles)
 
 
+class StowSettings(Section):
+    """What is sent by DICOMweb (STOW-RS) to /dicom-web at the worklist's address, with a token of the scope store."""
+
+    largest_instance_mib: int = Field(2048, ge=1, description="longest instance that is taken")
+    largest_request_mib: int = Field(16384, ge=1, description="longest request, which may bring many instances")
+    at_once: int = Field(8, ge=1, description="requests at a time; more are told to come again (503)")
+
+
 class Hl7Settings(Section):
     """Where other systems send orders, changes of patients and dictated text as HL7 v2 over MLLP; off without port."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from radplug.people import Role
+from radplug.settings.asking import ModalityWorklistSettings, WorkitemsSettings
 from radplug.settings.reading import Settings
-from radplug.settings.sending import PacsDestination, ReportingDestination
+from radplug.settings.sending import DicomwebDestination, PacsDestination, ReportingDestination
 from radplug.settings.tls import DicomTlsSettings, ListenerTlsSettings, PeerTlsSettings
 from radplug.settings.values import Section
 from radplug.settings.web import OpenIdSettings
@@ -15,9 +16,13 @@ SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     *((name, info.annotation) for name, info in Settings.model_fields.items() if isinstance(info.annotation, type)),
     ("listener.tls", DicomTlsSettings),
     ("hl7.tls", ListenerTlsSettings),
+    ("modality_worklist", ModalityWorklistSettings),
+    ("modality_worklist.tls", PeerTlsSettings),
+    ("workitems", WorkitemsSettings),
     ("web.openid", OpenIdSettings),
     ("pacs", PacsDestination),
     ("pacs.tls", PeerTlsSettings),
+    ("dicomweb", DicomwebDestination),
     ("reporting", ReportingDestination),
     ("reporting.tls", PeerTlsSettings),
 )
@@ -34,8 +39,11 @@ def reference() -> str:
     samples |= {"client_id": "radplug", "client_secret_file": "/etc/radplug/openid-secret"}
     samples |= {"roles": {"radiology-doctors": Role.RADIOLOGIST, "radiology-it": Role.IT}}
     samples |= {file: f"/etc/radplug/{file}.pem" for file in ("certificate", "key", "ca")}
+    samples |= {"station": "RADPLUG^99HOSPITAL^AI drafts"}
+    samples |= {"url": "https://archive.hospital.example/dicom-web"}
     headers = {"web.openid": "# [{}]", "pacs": "# [[{}]]", "reporting": "# [[{}]]"}
-    headers |= dict.fromkeys(("listener.tls", "hl7.tls", "pacs.tls", "reporting.tls"), "# [{}]")
+    headers |= {"workitems": "# [{}]", "modality_worklist": "# [{}]", "dicomweb": "# [[{}]]"}
+    headers |= {name: "# [{}]" for name, _ in SECTIONS if name.endswith(".tls")}
     lines = ["# radplug's settings: every one, at its default. Made by `radplug settings`."]
     for name, section in SECTIONS:
         lines += ["", f"# {(section.__doc__ or '').strip()}", headers.get(name, "[{}]").format(name)]

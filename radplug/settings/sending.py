@@ -10,6 +10,7 @@ from hl7.errors import Malformed
 from hl7.overrides import overrides
 from radplug.settings.tls import PeerTlsSettings
 from radplug.settings.values import AeTitle, Name, Port, Seconds, Section
+from radplug.settings.web_service import WebService
 
 
 class DeliverySettings(Section):
@@ -23,8 +24,11 @@ class DeliverySettings(Section):
     workers: int = Field(4, ge=1, le=64, description="deliveries at a time")
 
 
-class Destination(Section):
+class Named(Section):
     name: Name = Field(description="how cases and logs call it; unique")
+
+
+class Destination(Named):
     host: str = Field(description="host name or address")
     port: Port = Field(description="its port")
     timeout_seconds: Seconds = Field(30.0, description="longest wait for an answer")
@@ -54,6 +58,17 @@ class PacsDestination(Destination):
         3, ge=1, description="a document that was sent so often unconfirmed becomes a dead letter"
     )
     tls: PeerTlsSettings | None = Field(None, description="TLS with it")
+
+
+class DicomwebDestination(WebService, Named):
+    """A server that takes the draft as DICOM objects by DICOMweb (STOW-RS); `[[dicomweb]]`, none or several."""
+
+    shapes: tuple[Shape, ...] = Field(
+        ("basic-text-sr",), min_length=1, description="what it is sent, as with a [[pacs]]"
+    )
+
+
+ObjectDestination = PacsDestination | DicomwebDestination
 
 
 def _settable(fields: dict[str, str]) -> dict[str, str]:

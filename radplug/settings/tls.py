@@ -26,12 +26,12 @@ class DicomTlsSettings(ListenerTlsSettings):
 
 
 class PeerTlsSettings(Section):
-    """TLS with the destination whose lines it follows; left out: without. Changed files count without restart."""
+    """TLS with the peer whose lines it follows; left out: without. Changed files count without restart."""
 
     ca: Path = Field(description="PEM file of the authorities, one of which has signed its certificate")
     certificate: Path | None = Field(None, description="PEM file of our certificate and its chain, if it wants one")
     key: Path | None = Field(None, description="PEM file of its private key, not encrypted")
-    server_name: str = Field("", description="host that its certificate names; empty: the destination's host")
+    server_name: str = Field("", description="host that its certificate names; empty: the host above")
 
     @model_validator(mode="after")
     def _certificate_has_a_key(self) -> PeerTlsSettings:

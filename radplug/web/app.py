@@ -33,6 +33,7 @@ from radplug.web import (
     rules,
     rules_api,
     sign_in,
+    stow,
     templates,
     templates_api,
     versions,
@@ -75,11 +76,12 @@ def create(house: House, bell: Bell | None = None) -> FastAPI:
         Rate(settings.changes_per_minute),
         Rate(settings.strangers_per_minute),
     )
+    app.state.senders = stow.senders(house)
     app.state.provider = Provider(settings.openid) if settings.openid else None
     app.add_middleware(Shield, https=settings.https, microphone=settings.speech)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     pages_of = (sign_in, openid, worklist, case, versions, insight, templates, images, dead_letters, changes, api_page)
-    for room in (*pages_of, rules, api_cases, api, endings, templates_api, rules_api):
+    for room in (*pages_of, rules, api_cases, api, endings, templates_api, rules_api, stow):
         app.include_router(room.router)
     app.include_router(versions.api)
     app.include_router(insight.api)

@@ -36,14 +36,20 @@ def life(house: House) -> SessionLife:
     return house.settings.web.session_life
 
 
-def looking_on(request: Request, house: Site) -> Person:
-    """Who asks. It is no action of theirs: what a page fetches by itself keeps no session alive."""
+def known(request: Request, house: Site) -> Person:
+    """Who asks. Raises SignInNeeded."""
     person = _who(request, house)
     if person is None:
         count_stranger(request)
         if bearer(request.headers) is not None:
             wrong(request, house)
         raise SignInNeeded
+    return person
+
+
+def looking_on(request: Request, house: Site) -> Person:
+    """Who asks. It is no action of theirs: what a page fetches by itself keeps no session alive."""
+    person = known(request, house)
     if request.method not in SAFE_METHODS:  # images and what a page listens to are as many as they are
         count_change(request, person.name)
     return person
@@ -77,11 +83,16 @@ def needs(*rights: Right) -> Callable[[Person], None]:
 
     def check(person: LookingOn) -> None:
         for right in rights:
-            if not person.may(right):
-                who = f"the role {person.role}" if person.role else f"a token without the scope {right.name.lower()}"
-                raise HTTPException(403, f"{who} may not {right}")
+            require(person, right)
 
     return check
+
+
+def require(person: Person, right: Right) -> None:
+    """Raises HTTPException where somebody lacks the right."""
+    if not person.may(right):
+        who = f"the role {person.role}" if person.role else f"a token without the scope {right.name.lower()}"
+        raise HTTPException(403, f"{who} may not {right}")
 
 
 def note_view(house: House, person: Person, case_id: str) -> None:

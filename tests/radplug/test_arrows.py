@@ -81,15 +81,16 @@ MAY_IMPORT = {
         *("radplug.records", "radplug.settings", "dicom_io"),
     },
     "radplug.certificates": {"radplug.findings", "radplug.settings", "dicom_io"},
+    "radplug.web_services": {"radplug.findings", "radplug.settings", "dicom_io"},
     "radplug.destinations": {
-        *("radplug.certificates", "radplug.domain", "radplug.settings", "radplug.study_store"),
+        *("radplug.certificates", "radplug.domain", "radplug.settings", "radplug.study_store", "radplug.web_services"),
         *("dicom_io", "hl7"),
     },
 }
 # Upstairs: wiring knows every floor, and these stand on it.
 ENTRANCES = {
     *("wiring", "clock", "worker", "stations", "doctor", "show", "demo", "demo_report", "acceptance", "cli"),
-    *("commands", "commitment_desk", "signal_desk", "web", "hl7_in"),
+    *("commands", "asking", "commitment_desk", "signal_desk", "web", "hl7_in"),
 }
 
 

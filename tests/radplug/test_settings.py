@@ -25,6 +25,9 @@ def written(tmp_path: Path, toml: str) -> Path:
         ('[[pacs]]\nname = "a"\nhost = "h"\nport = 1', "pacs.0.ae_title"),
         ('[[reporting]]\nname = "a"\nhost = "h"\nport = 1\nstatus = "F"', "reporting.0.status"),
         ("[store]\nkeep_free_mib = -1", "store.keep_free_mib"),
+        ('[[dicomweb]]\nname = "a"\nurl = "http://192.0.2.1/"', "dicomweb.0.url"),
+        ('[[dicomweb]]\nname = "a"\nurl = "https://h/"\nuser = "radplug"', "user and password_file belong together"),
+        ('[workitems]\nurl = "https://h/"\nstation = "RADPLUG"', "workitems.station"),
         ("[model", "not TOML"),
         (
             '[[pacs]]\nname = "a"\nhost = "h"\nport = 1\nae_title = "P"\n'

@@ -1,0 +1,62 @@
+"""A server that is asked over HTTP, and in DICOM's words why it did not do what it was asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import requests
+
+from dicom_io.errors import DicomError, Rejected, Unavailable
+
+# It may do so later: it waits for a request, is too early or too busy; or does not let us in until somebody mends that.
+_PASSING: Final = frozenset({401, 403, 408, 425, 429})
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """`token` is a bearer's; `user` and `password` are those of HTTP Basic; empty: without."""
+
+    url: str  # without a slash at its end
+    timeout: float  # seconds for the connection, and then for each answer
+    token: str = field(default="", repr=False)
+    user: str = ""
+    password: str = field(default="", repr=False)
+    ca: Path | None = None  # PEM file; None: the public authorities
+
+    def __str__(self) -> str:
+        return self.url
+
+    def session(self) -> requests.Session:
+        """One that follows no redirection, which could take patients' data elsewhere, and asks no environment."""
+        session = requests.Session()
+        session.trust_env = False
+        session.max_redirects = 0
+        session.verify = str(self.ca) if self.ca else True
+        if self.token:
+            session.headers["Authorization"] = f"Bearer {self.token}"
+        if self.user:
+            session.auth = (self.user, self.password)
+        return session
+
+
+def unreached(server: Server, error: OSError) -> Unavailable:
+    """Of a request that had no answer."""
+    if isinstance(error, requests.exceptions.SSLError):
+        return Unavailable(f"{server}: no TLS with it; is its certificate signed by the authorities in `ca`?")
+    if isinstance(error, requests.Timeout):
+        return Unavailable(f"{server} did not answer in {server.timeout:g} s")
+    if isinstance(error, requests.RequestException):
+        return Unavailable(f"{server}: no connection ({type(error).__name__}); is it running, and its address right?")
+    return Unavailable(f"{server}: {error.strerror or error}")
+
+
+def refusal(server: Server, status: int) -> DicomError:
+    """What a status means that is none of success."""
+    if status in (401, 403):
+        return Unavailable(f"{server} answered {status} and does not let us in; renew the token or password")
+    if 300 <= status < 400:
+        return Rejected(f"{server} answered {status}: it is elsewhere now; name its new address")
+    kind = Unavailable if status in _PASSING or status >= 500 else Rejected
+    return kind(f"{server} answered {status}")

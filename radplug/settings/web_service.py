@@ -1,0 +1,26 @@
+"""A server that we ask over HTTP, and what lets us in there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, model_validator
+
+from radplug.settings.values import Seconds, Section, SecureUrl
+
+
+class WebService(Section):
+    url: SecureUrl = Field(description="its address; what the standard names, such as /studies, is put behind it")
+    token_file: Path | None = Field(None, description="file whose first line is a bearer token; read for each request")
+    user: str = Field("", description="user name, where it wants one instead (HTTP Basic)")
+    password_file: Path | None = Field(None, description="file whose first line is the user's password")
+    ca: Path | None = Field(None, description="PEM file of the authorities for its certificate; empty: public ones")
+    timeout_seconds: Seconds = Field(30.0, description="longest wait for an answer")
+
+    @model_validator(mode="after")
+    def _lets_in_one_way(self) -> WebService:
+        if bool(self.user) != (self.password_file is not None):
+            raise ValueError("user and password_file belong together; set both, or neither")
+        if self.user and self.token_file:
+            raise ValueError("token_file and user are two ways to be let in; set one of them")
+        return self
