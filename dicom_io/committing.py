@@ -39,7 +39,9 @@ _NOT_AUTHORISED: Final = 0x0124
 _RESOURCES: Final = 0x0213
 _PASSING: Final = frozenset({_PROCESSING_FAILURE, _RESOURCES})
 
-_SAME_ASSOCIATION_SECONDS: Final = 1.0  # so long an SCP that reports at once may use the association of the request
+# So long a request's association is kept for its report (PS3.4 J.3.3). An SCP that knows no address of ours has no
+# other way; it does not say so, and one that calls back costs this wait.
+_SAME_ASSOCIATION_SECONDS: Final = 1.0
 
 
 class Desk(Protocol):
@@ -54,6 +56,12 @@ class Desk(Protocol):
 
     def reported(self, result: Result, calling_ae: str) -> bool:
         """Whether we had asked that; it is written down then."""
+
+
+def greet(peer: Peer, *, calling_ae: str, timeout: float) -> None:
+    """Returns if the peer would take requests; raises as `ask` does."""
+    with associated(peer, [build_context(_PUSH_MODEL)], calling_ae=calling_ae, timeout=timeout):
+        pass
 
 
 def ask(peer: Peer, request: Request, *, calling_ae: str, timeout: float) -> Result | None:

@@ -26,10 +26,29 @@ def accepting(settings: ListenerTlsSettings) -> Contexts:
 
 def calling(pacs: PacsDestination) -> Callable[[], Peer]:
     """The PACS as it is to be called each time. What it gives raises UnusableCertificate."""
-    plain = Peer(pacs.ae_title, pacs.host, pacs.port)
-    if pacs.tls is None:
-        return lambda: plain
-    named, contexts = replace(plain, server_name=pacs.tls.server_name), Renewed(_files(pacs.tls), tls.calling)
+    return _called(Peer(pacs.ae_title, pacs.host, pacs.port), pacs.tls)
+
+
+def answering(settings: Settings) -> dict[str, Callable[[], Peer]]:
+    """Whoever has an address for answers to storage commitment, by AE title.
+
+    That is each PACS, where `listener.commitment_reports` does not name another address. With TLS a PACS is called by
+    its own certificates, others (`tls://`) by the listener's.
+    """
+    listener = settings.listener
+    peers = {pacs.ae_title: calling(pacs) for pacs in settings.pacs}
+    of_pacs = {pacs.ae_title: pacs.tls for pacs in settings.pacs}
+    for ae_title, address in listener.commitment_reports.items():
+        with_tls = of_pacs.get(ae_title) or (listener.tls if address.tls else None)
+        peers[ae_title] = _called(Peer(ae_title, address.host, address.port), with_tls)
+    return peers
+
+
+def _called(peer: Peer, settings: PacsTlsSettings | ListenerTlsSettings | None) -> Callable[[], Peer]:
+    if settings is None:
+        return lambda: peer
+    named = replace(peer, server_name=settings.server_name) if isinstance(settings, PacsTlsSettings) else peer
+    contexts = Renewed(_files(settings), tls.calling)
     return lambda: replace(named, tls=contexts())
 
 

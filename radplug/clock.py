@@ -16,6 +16,7 @@ from radplug.wiring import House
 
 TICK = 0.25  # seconds
 TIDY_AGAIN = timedelta(hours=1)
+COMMITMENTS_KEPT = timedelta(days=30)  # that are settled; the audit trail keeps what came of them
 RING_AGAIN = timedelta(seconds=60)  # for work that was rung for and that nobody has taken up since
 
 log = structlog.get_logger(__name__)
@@ -65,6 +66,8 @@ def ring_for_everything(house: House) -> None:
 def tidy(house: House) -> None:
     """Drop what is kept for a while and no longer."""
     house.notices.forget(house.now() - timedelta(days=house.settings.hl7.keep_days))
+    house.committing.forget(house.now() - COMMITMENTS_KEPT)
+    house.commitment_requests.forget(house.now() - COMMITMENTS_KEPT)
 
 
 def run(house: House, doorbell: Doorbell, stop: threading.Event) -> None:

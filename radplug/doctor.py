@@ -16,7 +16,7 @@ from dicom_io.typefaces import Typefaces
 from model_runtime.checkpoints.model_card import ModelCard
 from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
 from model_runtime.lora.adapter_card import AdapterCard
-from radplug import certificates
+from radplug import certificates, commitment_findings
 from radplug.embedded_redis import NoRedis, find_server
 from radplug.findings import Finding
 from radplug.records.database import WrongSchema
@@ -48,6 +48,7 @@ def examine(house: House) -> list[Finding]:
         _worklist,
         _openid,
         _pacs,
+        commitment_findings.findings,
         _fonts,
         _reporting,
     )
