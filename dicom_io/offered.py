@@ -77,10 +77,20 @@ COMPRESSED: Final = (
 )
 
 
-def offered() -> list[PresentationContext]:
-    """The presentation contexts that the listener supports."""
+COMMON: Final = UNCOMPRESSED[:2]  # which everybody speaks
+
+
+def verification() -> PresentationContext:
+    return build_context(VERIFICATION, list(COMMON))
+
+
+def storage() -> list[PresentationContext]:
     return [
-        build_context(VERIFICATION, list(UNCOMPRESSED[:2])),
         *(build_context(image, [*UNCOMPRESSED, *COMPRESSED]) for image in IMAGES),
         *(build_context(document, list(UNCOMPRESSED)) for document in DOCUMENTS),
     ]
+
+
+def offered() -> list[PresentationContext]:
+    """The presentation contexts that the listener always supports."""
+    return [verification(), *storage()]

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from pydicom import Dataset, dcmread
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import build_context
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
@@ -18,7 +17,7 @@ from pynetdicom.status import STATUS_SUCCESS, STATUS_WARNING, STORAGE_SERVICE_CL
 from dicom_io.association import Peer, associated
 from dicom_io.elements import DAMAGE
 from dicom_io.errors import DicomError, Rejected, Unavailable, Unreadable
-from dicom_io.offered import UNCOMPRESSED, VERIFICATION
+from dicom_io.offered import COMMON, UNCOMPRESSED, verification
 from dicom_io.reading import read_instance
 from dicom_io.study import Instance
 
@@ -27,9 +26,9 @@ __all__ = ["Peer", "Source", "Stored", "echo", "send", "send_each"]
 Source: TypeAlias = bytes | Path | Dataset  # a DICOM file's bytes, the path to it, or a data set with file meta
 
 # Failures that pass: processing failure, resource limitation (PS3.7 C.5), out of resources (PS3.4 B.2.3).
-_PASSING: Final = frozenset({0x0110, 0x0213, *range(0xA700, 0xA800)})
+PASSING: Final = frozenset({0x0110, 0x0213, *range(0xA700, 0xA800)})
 # "Duplicate SOP Instance": an earlier attempt arrived after all, for no two objects have the same UID.
-_THERE_ALREADY: Final = 0x0111
+THERE_ALREADY: Final = 0x0111
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ def echo(peer: Peer, *, calling_ae: str, timeout: float) -> None:
         Rejected: it does not want to talk to us, or not under these AE titles.
         Unavailable: it does not answer within `timeout` seconds.
     """
-    with associated(peer, [build_context(VERIFICATION)], calling_ae=calling_ae, timeout=timeout) as association:
+    with associated(peer, [verification()], calling_ae=calling_ae, timeout=timeout) as association:
         if failure := _failure(association.send_c_echo(), peer):
             raise failure
 
@@ -120,9 +119,9 @@ def _failure(answer: Dataset, peer: Peer) -> DicomError | None:
     if "Status" not in answer:
         raise Unavailable(f"{peer} broke the association off, or did not answer in time")
     status = answer.Status
-    if status == _THERE_ALREADY or code_to_category(status) in (STATUS_SUCCESS, STATUS_WARNING):
+    if status == THERE_ALREADY or code_to_category(status) in (STATUS_SUCCESS, STATUS_WARNING):
         return None
-    kind = Unavailable if status in _PASSING else Rejected
+    kind = Unavailable if status in PASSING else Rejected
     return kind(f"{peer} answered {_meaning(status)}", comment=_comment(answer))
 
 
@@ -151,11 +150,15 @@ def _identified(file: bytes | Path) -> Instance | Unreadable:
 
 
 def _contexts(instances: Iterable[Instance]) -> list[PresentationContext]:
-    """One for each SOP Class in each transfer syntax; what is not compressed can be had in both common ones."""
-    wanted: set[tuple[str, str]] = set()
-    for instance in instances:
-        syntaxes = {instance.transfer_syntax_uid}
-        if instance.transfer_syntax_uid in UNCOMPRESSED:
-            syntaxes |= {ExplicitVRLittleEndian, ImplicitVRLittleEndian}
-        wanted |= {(instance.sop_class_uid, syntax) for syntax in syntaxes}
+    """One for each SOP Class in each transfer syntax."""
+    wanted = {
+        (instance.sop_class_uid, syntax)
+        for instance in instances
+        for syntax in proposed_syntaxes(instance.transfer_syntax_uid)
+    }
     return [build_context(sop_class, syntax) for sop_class, syntax in sorted(wanted)]
+
+
+def proposed_syntaxes(of_file: str) -> frozenset[str]:
+    """In which transfer syntaxes a file is offered to a peer: what is not compressed can be had in both common ones."""
+    return frozenset({of_file, *(COMMON if of_file in UNCOMPRESSED else ())})

@@ -15,6 +15,7 @@ from hl7.errors import Malformed, Unavailable
 
 START, END = b"\x0b", b"\x1c\r"
 MAXIMUM_BYTES = 16 * 2**20
+IDLE_SECONDS = 3600.0
 _READ_BYTES = 65536
 _GRACE_SECONDS = 10.0  # for handlers at work when the listener stops
 
@@ -119,7 +120,7 @@ class Listener:
         *,
         admits: Callable[[str], bool] = lambda address: True,
         maximum_bytes: int = MAXIMUM_BYTES,
-        idle_seconds: float = 3600,
+        idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self.host, self.port = host, port  # port 0 is any free one: start() puts the one in use in its place
         self._handle = handle

@@ -33,7 +33,6 @@ class CommitmentDesk:
         self._house = house
         s = house.settings
         self._answers = s.listener.commitment
-        self.is_open = self._answers or any(pacs.commitment for pacs in s.pacs)
         self._addresses = certificates.answering(s)
 
     def asked(self, request: Request, calling_ae: str) -> bool | None:

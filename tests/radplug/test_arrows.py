@@ -72,6 +72,10 @@ MAY_IMPORT = {
         *("radplug", "radplug.domain", "radplug.records", "radplug.settings", "radplug.shapes", "radplug.study_store"),
         *("dicom_io", "hl7", "model_runtime.canvas", "model_runtime.draft_text"),
     },
+    "radplug.conformance": {
+        *("radplug", "radplug.domain", "radplug.settings", "radplug.shapes"),
+        *("dicom_io", "hl7"),
+    },
     "radplug.certificates": {"radplug.findings", "radplug.settings", "dicom_io"},
     "radplug.destinations": {
         *("radplug.certificates", "radplug.domain", "radplug.settings", "radplug.study_store"),

@@ -97,7 +97,7 @@ def test_many_documents_are_asked_for_side_by_side(drafted_for: Any) -> None:
     documents = len(house.viewing.deliveries(case.id))
     assert len({asked.TransactionUID for asked in peer.asked}) == len(peer.stored) == documents > 1
     begun = [event.at for event in house.viewing.events(case.id) if event.event == "commitment asked for"]
-    assert max(begun) - min(begun) < timedelta(seconds=committing._SAME_ASSOCIATION_SECONDS)
+    assert max(begun) - min(begun) < timedelta(seconds=committing.SAME_ASSOCIATION_SECONDS)
 
 
 def test_no_answer_in_time_is_a_failure_and_a_late_answer_counts_all_the_same(drafted_for: Any) -> None:
