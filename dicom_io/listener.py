@@ -132,7 +132,9 @@ class Listener:
         self._ae = AE(ae_title)
         self._ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
         self._ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-        self._ae.supported_contexts = [*offered(), *([committing.offered()] if commitment else ())]
+        for context in (*offered(), *([committing.offered()] if commitment else ())):
+            roles = context.scu_role, context.scp_role  # which assigning to `supported_contexts` would drop
+            self._ae.add_supported_context(cast(str, context.abstract_syntax), context.transfer_syntax, *roles)
         self._ae.require_called_aet = True
         self._ae.require_calling_aet = sorted(calling_ae_titles or ())
         self._ae.maximum_pdu_size = maximum_pdu

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from pynetdicom import DEFAULT_MAX_LENGTH
-
-from dicom_io import connection, listener
+from dicom_io import association, connection, listener
 from radplug.conformance.markdown import Section, bullets, code, table
 from radplug.settings import Settings
 
@@ -35,7 +33,7 @@ def associations(settings: Settings) -> Section:
     )
     proposed = (
         ("Calling AE title", code(ours.ae_title)),
-        ("Maximum length PDU that is asked for", f"{DEFAULT_MAX_LENGTH} bytes"),
+        ("Maximum length PDU that is asked for", f"{association.MAXIMUM_PDU} bytes"),
         ("Longest PDU that is read", f"{connection.LONGEST_PDU} bytes; a longer one ends the connection"),
         ("Associations at a time with a PACS", f"one for each document, of {settings.delivery.workers} cases at most"),
         ("Asynchronous operations window", "not negotiated"),

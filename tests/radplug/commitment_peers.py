@@ -11,6 +11,8 @@ from pydicom import Dataset
 from pynetdicom import AE, build_role, evt
 from pynetdicom.sop_class import (
     BasicTextSRStorage,
+    Comprehensive3DSRStorage,
+    EncapsulatedPDFStorage,
     SecondaryCaptureImageStorage,
     StorageCommitmentPushModel,
     StorageCommitmentPushModelInstance,
@@ -21,13 +23,21 @@ PUSH, INSTANCE = StorageCommitmentPushModel, StorageCommitmentPushModelInstance
 
 @dataclass
 class Pacs:
-    """Takes SRs and page images, and requests that it answers when told to."""
+    """Takes drafts in all shapes, and requests that it answers when told to."""
 
     ae_title: str
     port: int
     answers_at_once: bool = False
     stored: list[str] = field(default_factory=list)
     asked: list[Dataset] = field(default_factory=list)
+    proposed: set[tuple[str, str]] = field(default_factory=set)  # abstract and transfer syntaxes
+    maximum_lengths: set[int] = field(default_factory=set)  # of PDUs, as we were asked
+
+    def on_request(self, event: evt.Event) -> None:
+        requestor = event.assoc.requestor
+        self.maximum_lengths.add(requestor.maximum_length)
+        for context in requestor.primitive.presentation_context_definition_list:
+            self.proposed |= {(str(context.abstract_syntax), str(syntax)) for syntax in context.transfer_syntax}
 
     def on_action(self, event: evt.Event) -> tuple[int, None]:
         self.asked.append(event.action_information)
@@ -58,6 +68,8 @@ class Pacs:
         roles = [build_role(PUSH, scp_role=True)] if as_scp else []
         association = ae.associate("127.0.0.1", port, ae_title="RADPLUG", ext_neg=roles)
         assert association.is_established
+        (context,) = association.accepted_contexts
+        assert context.as_scp == as_scp
         event_type = 1 if failure is None else 2
         answer, _ = association.send_n_event_report(self.report(failure), event_type, PUSH, INSTANCE)
         association.release()
@@ -74,9 +86,10 @@ def pacs(ae_title: str = "PACS") -> Iterator[Pacs]:
 
     ae = AE(ae_title)
     ae.add_supported_context(BasicTextSRStorage)
-    ae.add_supported_context(SecondaryCaptureImageStorage)
+    for further in (Comprehensive3DSRStorage, EncapsulatedPDFStorage, SecondaryCaptureImageStorage):
+        ae.add_supported_context(further)
     ae.add_supported_context(PUSH)
-    handlers = [(evt.EVT_C_STORE, store), (evt.EVT_N_ACTION, peer.on_action)]
+    handlers = [(evt.EVT_C_STORE, store), (evt.EVT_N_ACTION, peer.on_action), (evt.EVT_REQUESTED, peer.on_request)]
     server = ae.start_server(("127.0.0.1", peer.port), block=False, evt_handlers=handlers)
     try:
         yield peer
