@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from dicom_io import association, connection, listener
+from radplug.conformance.facts import Service
 from radplug.conformance.markdown import Section, bullets, code, table
 from radplug.settings import Settings
 
 
-def associations(settings: Settings) -> Section:
+def associations(settings: Settings, at_work: Iterable[Service]) -> Section:
+    web = [(service.name, service.role, code(request)) for service in at_work for request in service.web]
     ours = settings.listener
     ports = [f"{ours.port}"] if ours.plain else []
     ports += [f"{ours.tls.port} with TLS"] if ours.tls else []
@@ -46,7 +48,7 @@ def associations(settings: Settings) -> Section:
             Section("Associations that are accepted", (table(("Parameter", "Value"), accepted),)),
             Section("Associations that are opened", (table(("Parameter", "Value"), proposed),)),
             Section("Media storage", ("None.",)),
-            Section("DICOM web services", ("None.",)),
+            Section("Web services", (table(("Service", "Role", "Request"), web) or "None.",)),
         ),
     )
 

@@ -25,7 +25,7 @@ def statement(settings: Settings, on: date) -> str:
     at_work = [service for service in everything if service.on]
     syntaxes = _Syntaxes(at_work)
     sections = (
-        Section("Overview", (*_overview(), _supported(everything)), (_off(everything),)),
+        Section("Overview", (_OVERVIEW, _supported(at_work), _missing(at_work)), (_off(everything),)),
         _introduction(),
         _model(settings, at_work),
         Section(
@@ -33,7 +33,7 @@ def statement(settings: Settings, on: date) -> str:
             (f"All services are those of one application entity, {code(settings.listener.ae_title)}.", syntaxes.table),
             tuple(_specified(service, syntaxes) for service in at_work),
         ),
-        associations(settings),
+        associations(settings, at_work),
         configuration(settings),
         _character_sets(),
         security(settings),
@@ -56,24 +56,28 @@ def statement(settings: Settings, on: date) -> str:
     return document("DICOM Conformance Statement of radplug", cover, sections)
 
 
-def _overview() -> Iterator[str]:
-    yield (
-        "radplug receives studies, has a model draft a report on each, and stores the draft in the PACS, in the study "
-        "that it is about. Other systems send it HL7 orders and take HL7 results: see its HL7 statement."
-    )
+_OVERVIEW = (
+    "radplug receives studies, has a model draft a report on each, and stores the draft in the PACS, in the study that "
+    "it is about. Other systems send it HL7 orders and take HL7 results: see its HL7 statement."
+)
 
 
-def _supported(everything: Iterable[Service]) -> str:
+def _supported(at_work: Iterable[Service]) -> str:
     """The overview's table: each SOP Class, and in which role it is to be had at this site."""
     roles: dict[tuple[Category, str], set[Role]] = {}
-    for service in everything:
-        for sop_class in service.sop_classes if service.on else ():
+    for service in at_work:
+        for sop_class in service.sop_classes:
             roles.setdefault((service.category, sop_class), set()).add(service.role)
     rows = [
         (category, UID(sop_class).name, code(sop_class), *("yes" if role in found else "no" for role in Role))
         for (category, sop_class), found in sorted(roles.items(), key=lambda item: list(Category).index(item[0][0]))
     ]
     return table(("Service class", "SOP Class", "UID", *Role), rows)
+
+
+def _missing(at_work: Iterable[Service]) -> str:
+    missing = [category for category in Category if category not in {service.category for service in at_work}]
+    return f"At this site there are no services of: {', '.join(missing)}." if missing else ""
 
 
 def _off(everything: Iterable[Service]) -> Section:
@@ -182,7 +186,7 @@ def _specified(service: Service, syntaxes: _Syntaxes) -> Section:
         ]
         return table(("Abstract syntax", "UID", "Transfer syntaxes", "Roles of who calls"), rows)
 
-    blocks = [bullets(service.behaviour)]
+    blocks = [bullets(service.behaviour), bullets(map(code, service.web))]
     if service.accepted:
         blocks += ["Presentation contexts that are accepted:", contexts(service.accepted)]
     if service.proposed:

@@ -65,6 +65,7 @@ class Service:
     setting: str  # that switches it on; empty: it is always on
     accepted: tuple[Context, ...] = ()  # on associations that peers open
     proposed: tuple[Context, ...] = ()  # on associations that we open
+    web: tuple[str, ...] = ()  # requests over HTTP, ours or a peer's: `POST /studies, application/dicom`
     peers: tuple[str, ...] = ()  # whom we call
     behaviour: tuple[str, ...] = ()  # in sentences
     answers: Mapping[int, str] = field(default_factory=dict)  # what our statuses mean
