@@ -67,8 +67,9 @@ def configuration(settings: Settings) -> Section:
         for pacs in settings.pacs
     ]
     head = ("PACS", "AE title", "Address", "TLS", "Longest wait for an answer", "Sent as", "Storage commitment")
+    with_tls = {pacs.ae_title for pacs in settings.pacs if pacs.tls}
     reports = [
-        (code(ae_title), f"{address.host}:{address.port}", "yes" if address.tls else "no")
+        (code(ae_title), f"{address.host}:{address.port}", "yes" if address.tls or ae_title in with_tls else "no")
         for ae_title, address in settings.listener.commitment_reports.items()
     ]
     delivery = settings.delivery

@@ -87,70 +87,57 @@ def _off(everything: Iterable[Service]) -> Section:
     return Section("Off at this site", (text, table(("Service", "Role", "Setting"), rows)) if rows else ("None.",))
 
 
+_AUDIENCE = "Those who connect a PACS, a modality or another system with radplug, and those who answer for it."
+_REMARKS = (
+    "This statement alone does not promise that two systems work together: it is where to begin comparing. Whether "
+    "they do is found out by trying; `radplug acceptance` helps."
+)
+_ABBREVIATIONS = (
+    "AE application entity; SCU, SCP service class user and provider; SOP service-object pair; PDU protocol data unit; "
+    "SR structured report."
+)
+_REFERENCES = "DICOM PS3 (NEMA), of which PS3.2 Annex N gives the order; HL7 version 2."
+
+
 def _introduction() -> Section:
-    return Section(
-        "Introduction",
-        (),
-        (
-            Section("Revision history", ("CHANGELOG.md, which comes with each version.",)),
-            Section(
-                "Audience",
-                ("Those who connect a PACS, a modality or another system with radplug, and those who answer for it.",),
-            ),
-            Section(
-                "Remarks",
-                (
-                    INVESTIGATIONAL,
-                    "This statement alone does not promise that two systems work together: it is where to begin "
-                    "comparing. Whether they do is found out by trying; `radplug acceptance` helps.",
-                ),
-            ),
-            Section(
-                "Abbreviations",
-                ("AE application entity; SCU, SCP service class user and provider; SOP service-object pair; PDU "
-                "protocol data unit; SR structured report.",),
-            ),
-            Section("References", ("DICOM PS3 (NEMA), of which PS3.2 Annex N gives the order; HL7 version 2.",)),
-        ),
-    )  # fmt: skip
+    parts = (
+        Section("Revision history", ("CHANGELOG.md, which comes with each version.",)),
+        Section("Audience", (_AUDIENCE,)),
+        Section("Remarks", (INVESTIGATIONAL, _REMARKS)),
+        Section("Abbreviations", (_ABBREVIATIONS,)),
+        Section("References", (_REFERENCES,)),
+    )
+    return Section("Introduction", (), parts)
+
+
+_FLOW = """```
+modality, PACS ──C-STORE──► listener ──► study complete ──► draft ──C-STORE──► PACS
+                                                               └───HL7 ORU──► reporting system
+```"""
+_STATIONS = (
+    "The listener is a process of its own: it takes what comes, whatever the others do. Drafting and sending wait for "
+    "nobody, and are done again after a restart from what is in the database."
+)
+_SEQUENCING = (
+    "Instances may come in any order and on any number of associations. A draft is sent once the study is complete; "
+    "late images, and a draft that a person has accepted, bring a further version, whose SR names the one before in "
+    "Predecessor Documents Sequence. To each PACS the versions go one after the other."
+)
 
 
 def _model(settings: Settings, at_work: Iterable[Service]) -> Section:
-    listener = settings.listener
-    called = [code(title) for title in sorted(listener.ae_titles)]
-    flow = "\n".join(
-        (
-            "```",
-            "modality, PACS ──C-STORE──► listener ──► study complete ──► draft ──C-STORE──► PACS",
-            "                                                               └───HL7 ORU──► reporting system",
-            "```",
-        )
+    ours = settings.listener
+    called = ", ".join(code(title) for title in sorted(ours.ae_titles))
+    activities = table(
+        ("Activity", "Role", "Calls"), [(service.name, service.role, ", ".join(service.peers)) for service in at_work]
     )
-    activities = [(service.name, service.role, ", ".join(service.peers)) for service in at_work]
-    return Section(
-        "Implementation model",
-        (),
-        (
-            Section("Application data flow", (flow, table(("Activity", "Role", "Calls"), activities))),
-            Section(
-                "Functional definition of the application entity",
-                (
-                    f"It answers to {', '.join(called)}, and calls as {code(listener.ae_title)}. The listener is a "
-                    "process of its own: it takes what comes, whatever the others do. Drafting and sending wait for "
-                    "nobody, and are done again after a restart from what is in the database.",
-                ),
-            ),
-            Section(
-                "Sequencing",
-                (
-                    "Instances may come in any order and on any number of associations. A draft is sent once the "
-                    "study is complete; late images, and a draft that a person has accepted, bring a further "
-                    "version, whose SR names the one before in Predecessor Documents Sequence. To each PACS the "
-                    "versions go one after the other.",
-                ),
-            ),
-        ),
+    entity = f"It answers to {called}, and calls as {code(ours.ae_title)}. {_STATIONS}"
+    parts = (
+        Section("Application data flow", (_FLOW, activities)),
+        Section("Functional definition of the application entity", (entity,)),
+        Section("Sequencing", (_SEQUENCING,)),
     )
+    return Section("Implementation model", (), parts)
 
 
 class _Syntaxes:

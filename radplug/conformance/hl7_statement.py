@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
+from typing import Final
 
 from hl7 import mllp
 from hl7.message import CHARACTER_SETS, Message
+from hl7.oru import TextStyle
 from radplug import __version__
 from radplug.conformance.facts import INVESTIGATIONAL
 from radplug.conformance.markdown import Section, code, document, table
@@ -112,6 +114,13 @@ def _sent(settings: Settings) -> tuple[str, ...]:
     )
 
 
+_STYLES: Final[Mapping[TextStyle, str]] = {
+    "repeat": "an OBX for each section, its lines as repetitions",
+    "line": "an OBX for each line",
+    "ft": "an OBX for each section, in FT with line breaks as escape sequences",
+}
+
+
 def _to(settings: Settings, to: ReportingDestination) -> Section:
     about = table(
         ("Parameter", "Value"),
@@ -119,11 +128,10 @@ def _to(settings: Settings, to: ReportingDestination) -> Section:
             ("Address", f"{to.host}:{to.port}"),
             ("Longest wait for an answer", f"{to.timeout_seconds:g} s"),
             ("Version (MSH-12)", to.version),
-            ("Text (OBX-5)", f"{code(to.text_style)}: repeat, an OBX for each section with its lines as repetitions; "
-                "line, an OBX for each line; ft, FT with line breaks as escape sequences"),
+            ("Text (OBX-5)", _STYLES[to.text_style]),
             ("Fields set by this site", ", ".join(map(code, to.fields)) or "none"),
         ),
-    )  # fmt: skip
+    )
     parts = tuple(Section(name, (_MARKS, _content(message))) for name, message in sent(to, settings.device))
     return Section(f"To {to.name}", (about,), parts)
 
