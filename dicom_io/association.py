@@ -21,6 +21,8 @@ from dicom_io.errors import DicomError, Rejected, Unavailable
 from dicom_io.tls import explained
 from dicom_io.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
+MAXIMUM_PDU: Final = 16382  # bytes that peers are asked not to exceed; what they say to us is short
+
 # Result of an A-ASSOCIATE-RJ, and its source with its diagnostic (PS3.8 9.3.4).
 _PERMANENT: Final = 1
 _CALLING_UNKNOWN: Final = (1, 3)
@@ -74,6 +76,7 @@ def associated(
     ae = AE(calling_ae)
     ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
     ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+    ae.maximum_pdu_size = MAXIMUM_PDU
     ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = timeout
     ae.network_timeout = None  # an association that we hold open ourselves is not idle
     rejections: list[A_ASSOCIATE_RJ] = []

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from queue import Empty, Queue
+from types import MappingProxyType
 from typing import Final, Protocol, cast
 
 from pydicom import Dataset
@@ -19,27 +20,41 @@ from dicom_io.association import Peer, associated
 from dicom_io.commitment import Failed, Reference, Request, Result
 from dicom_io.elements import DAMAGE
 from dicom_io.errors import DicomError, Rejected, Unavailable, Unreadable
+from dicom_io.offered import COMMON
 
 logger = logging.getLogger(__name__)
 
-_PUSH_MODEL: Final = "1.2.840.10008.1.20.1"
-_PUSH_INSTANCE: Final = "1.2.840.10008.1.20.1.1"  # well-known
+PUSH_MODEL: Final = "1.2.840.10008.1.20.1"
+PUSH_INSTANCE: Final = "1.2.840.10008.1.20.1.1"  # well-known
 
 _REQUEST: Final = 1  # Action Type ID
 _ALL_KEPT: Final = 1  # Event Type ID
 _SOME_NOT: Final = 2
 
 # PS3.7 C.5
-_SUCCESS: Final = 0x0000
-_PROCESSING_FAILURE: Final = 0x0110
-_INVALID_ARGUMENT: Final = 0x0115
-_NO_SUCH_ACTION: Final = 0x0123
-_NO_SUCH_EVENT: Final = 0x0113
-_NOT_AUTHORISED: Final = 0x0124
-_RESOURCES: Final = 0x0213
-_PASSING: Final = frozenset({_PROCESSING_FAILURE, _RESOURCES})
+SUCCESS: Final = 0x0000
+PROCESSING_FAILURE: Final = 0x0110
+INVALID_ARGUMENT: Final = 0x0115
+NO_SUCH_ACTION: Final = 0x0123
+NO_SUCH_EVENT: Final = 0x0113
+NOT_AUTHORISED: Final = 0x0124
+RESOURCES: Final = 0x0213
+PASSING: Final = frozenset({PROCESSING_FAILURE, RESOURCES})
 
-_SAME_ASSOCIATION_SECONDS: Final = 1.0  # so long an SCP that reports at once may use the association of the request
+MEANINGS: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        SUCCESS: "the request, or the report, is written down",
+        PROCESSING_FAILURE: "it could not be written down; or the report is about a transaction that is not ours",
+        INVALID_ARGUMENT: "its data set is damaged or not whole",
+        NO_SUCH_ACTION: "another action than a request",
+        NO_SUCH_EVENT: "another event than 1 and 2",
+        NOT_AUTHORISED: "requests are not answered at this site",
+    }
+)
+
+# So long a request's association is kept for its report (PS3.4 J.3.3). An SCP that knows no address of ours has no
+# other way; it does not say so, and one that calls back costs this wait.
+SAME_ASSOCIATION_SECONDS: Final = 1.0
 
 
 class Desk(Protocol):
@@ -54,6 +69,12 @@ class Desk(Protocol):
 
     def reported(self, result: Result, calling_ae: str) -> bool:
         """Whether we had asked that; it is written down then."""
+
+
+def greet(peer: Peer, *, calling_ae: str, timeout: float) -> None:
+    """Returns if the peer would take requests; raises as `ask` does."""
+    with associated(peer, [proposed()], calling_ae=calling_ae, timeout=timeout):
+        pass
 
 
 def ask(peer: Peer, request: Request, *, calling_ae: str, timeout: float) -> Result | None:
@@ -76,15 +97,15 @@ def ask(peer: Peer, request: Request, *, calling_ae: str, timeout: float) -> Res
 
     with associated(
         peer,
-        [build_context(_PUSH_MODEL)],
+        [proposed()],
         calling_ae=calling_ae,
         timeout=timeout,
         handlers=[(evt.EVT_N_EVENT_REPORT, take)],
     ) as association:
-        answer, _ = association.send_n_action(_request_set(request), _REQUEST, _PUSH_MODEL, _PUSH_INSTANCE)
+        answer, _ = association.send_n_action(_request_set(request), _REQUEST, PUSH_MODEL, PUSH_INSTANCE)
         _require_success(answer, peer)
         with suppress(Empty):
-            return reports.get(timeout=_SAME_ASSOCIATION_SECONDS)
+            return reports.get(timeout=SAME_ASSOCIATION_SECONDS)
     return None
 
 
@@ -97,17 +118,22 @@ def report(peer: Peer, result: Result, *, calling_ae: str, timeout: float) -> No
     """
     with associated(
         peer,
-        [build_context(_PUSH_MODEL)],
+        [proposed()],
         calling_ae=calling_ae,
         timeout=timeout,
-        roles=[build_role(_PUSH_MODEL, scp_role=True)],
+        roles=[build_role(PUSH_MODEL, scp_role=True)],
     ) as association:
         _require_success(_report_on(association, result), peer)
 
 
+def proposed() -> PresentationContext:
+    """What is asked of a peer."""
+    return build_context(PUSH_MODEL, list(COMMON))
+
+
 def offered() -> PresentationContext:
     """The listener's context: whoever calls may be in either role."""
-    context = build_context(_PUSH_MODEL)
+    context = proposed()
     context.scu_role = context.scp_role = True
     return context
 
@@ -120,21 +146,21 @@ def handlers(desk: Desk) -> list[evt.EventHandlerType]:
 def _asked(event: evt.Event, desk: Desk) -> tuple[int, None]:
     calling_ae = event.assoc.requestor.ae_title
     if event.action_type != _REQUEST:
-        return _NO_SUCH_ACTION, None
+        return NO_SUCH_ACTION, None
     try:
         request = _request(event.action_information)
         same_association = desk.asked(request, calling_ae)
     except Unreadable as error:
         logger.warning("storage commitment asked for by %r in vain: %s", calling_ae, error)
-        return _INVALID_ARGUMENT, None
+        return INVALID_ARGUMENT, None
     except Exception as error:  # noqa: BLE001 - an entrance: all that fails becomes an answer
         logger.error("storage commitment asked for by %r in vain: %s", calling_ae, type(error).__name__)
-        return _PROCESSING_FAILURE, None
+        return PROCESSING_FAILURE, None
     if same_association is None:
-        return _NOT_AUTHORISED, None
+        return NOT_AUTHORISED, None
     if same_association:
         event.assoc.bind(evt.EVT_DIMSE_SENT, _answer_behind, [desk, request, calling_ae])
-    return _SUCCESS, None
+    return SUCCESS, None
 
 
 def _answer_behind(event: evt.Event, desk: Desk, request: Request, calling_ae: str) -> None:
@@ -151,7 +177,7 @@ def _answer_on(association: Association, desk: Desk, request: Request, calling_a
     with suppress(RuntimeError):  # it ended just now
         if association.is_established:
             answer = _report_on(association, result)
-            failure = "" if answer.get("Status") == _SUCCESS else "the sender did not take it on its association"
+            failure = "" if answer.get("Status") == SUCCESS else "the sender did not take it on its association"
     desk.answered(request, calling_ae, failure)
 
 
@@ -161,24 +187,24 @@ def _reported(event: evt.Event, desk: Desk) -> tuple[int, None]:
 
 def _taken(event: evt.Event, take: Callable[[Result], bool]) -> tuple[int, None]:
     if event.event_type not in (_ALL_KEPT, _SOME_NOT):
-        return _NO_SUCH_EVENT, None
+        return NO_SUCH_EVENT, None
     try:
         known = take(_result(event.event_information))
     except Unreadable as error:
         logger.warning("a storage commitment report makes no sense: %s", error)
-        return _INVALID_ARGUMENT, None
+        return INVALID_ARGUMENT, None
     except Exception as error:  # noqa: BLE001 - an entrance: all that fails becomes an answer
         logger.error("a storage commitment report was not kept: %s", type(error).__name__)
-        return _PROCESSING_FAILURE, None
-    return _SUCCESS if known else _PROCESSING_FAILURE, None
+        return PROCESSING_FAILURE, None
+    return SUCCESS if known else PROCESSING_FAILURE, None
 
 
 def _report_on(association: Association, result: Result) -> Dataset:
     answer, _ = association.send_n_event_report(
         _result_set(result),
         _SOME_NOT if result.failed else _ALL_KEPT,
-        _PUSH_MODEL,
-        _PUSH_INSTANCE,
+        PUSH_MODEL,
+        PUSH_INSTANCE,
     )
     return answer
 
@@ -186,8 +212,8 @@ def _report_on(association: Association, result: Result) -> Dataset:
 def _require_success(answer: Dataset, peer: Peer) -> None:
     if "Status" not in answer:
         raise Unavailable(f"{peer} broke the association off, or did not answer in time")
-    if answer.Status != _SUCCESS:
-        kind: type[DicomError] = Unavailable if answer.Status in _PASSING else Rejected
+    if answer.Status != SUCCESS:
+        kind: type[DicomError] = Unavailable if answer.Status in PASSING else Rejected
         comment = str(answer.get("ErrorComment", ""))
         raise kind(f"{peer} answered 0x{answer.Status:04X} to storage commitment", comment=comment)
 

@@ -10,10 +10,10 @@ import logging
 import ssl
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from socket import socket
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Final, Self, cast
 
 from pydicom.dataset import Dataset
@@ -39,6 +39,19 @@ SUCCESS: Final = 0x0000
 OUT_OF_RESOURCES: Final = 0xA700
 DOES_NOT_MATCH: Final = 0xA900  # the data set and its SOP Class
 CANNOT_UNDERSTAND: Final = 0xC000
+
+MEANINGS: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        SUCCESS: "the bytes and their row are safe on disk, now or since an earlier time",
+        OUT_OF_RESOURCES: "the disk is below its watermark, or full; send again later",
+        DOES_NOT_MATCH: "the data set cannot be read, or is not what the request or the context says",
+        CANNOT_UNDERSTAND: "it could not be kept for another reason; our log says which",
+    }
+)
+
+LARGEST_INSTANCE: Final = 2 << 30  # bytes of an encoded data set
+ACSE_SECONDS: Final = 30.0
+IDLE_SECONDS: Final = 120.0
 
 _STATUS: Final[dict[type[DicomError], int]] = {NoSpace: OUT_OF_RESOURCES, Unreadable: DOES_NOT_MATCH}
 
@@ -92,9 +105,9 @@ class Listener:
         signals: signalling.Desk | None = None,
         maximum_pdu: int = 128 << 10,
         maximum_associations: int = 32,
-        largest_instance: int = 2 << 30,
-        acse_timeout: float = 30,
-        network_timeout: float = 120,
+        largest_instance: int = LARGEST_INSTANCE,
+        acse_timeout: float = ACSE_SECONDS,
+        network_timeout: float = IDLE_SECONDS,
     ) -> None:
         """Nothing is bound before `start`.
 
@@ -122,11 +135,14 @@ class Listener:
         self._ae = AE(ae_title)
         self._ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
         self._ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-        self._ae.supported_contexts = [
-            *offered(),
-            *([committing.offered()] if commitment else ()),
-            *(signalling.offered(signals) if signals else ()),
-        ]
+        contexts = [*offered()]
+        if commitment:
+            contexts.append(committing.offered())
+        if signals:
+            contexts += signalling.offered(signals)
+        for context in contexts:
+            roles = context.scu_role, context.scp_role  # which assigning to `supported_contexts` would drop
+            self._ae.add_supported_context(cast(str, context.abstract_syntax), context.transfer_syntax, *roles)
         self._ae.require_called_aet = True
         self._ae.require_calling_aet = sorted(calling_ae_titles or ())
         self._ae.maximum_pdu_size = maximum_pdu

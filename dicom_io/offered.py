@@ -77,10 +77,15 @@ COMPRESSED: Final = (
 )
 
 
-def offered() -> list[PresentationContext]:
-    """The presentation contexts that the listener supports."""
+COMMON: Final = UNCOMPRESSED[:2]  # which everybody speaks
+
+
+def verification() -> PresentationContext:
+    return build_context(VERIFICATION, list(COMMON))
+
+
+def storage() -> list[PresentationContext]:
     return [
-        build_context(VERIFICATION, list(UNCOMPRESSED[:2])),
         *(build_context(image, [*UNCOMPRESSED, *COMPRESSED]) for image in IMAGES),
         *(build_context(document, list(UNCOMPRESSED)) for document in DOCUMENTS),
     ]
@@ -91,3 +96,8 @@ def supports(sop_class_uid: str, transfer_syntax_uid: str | None = None) -> bool
     if sop_class_uid in IMAGES:
         return transfer_syntax_uid in (None, *UNCOMPRESSED, *COMPRESSED)
     return sop_class_uid in DOCUMENTS and transfer_syntax_uid in (None, *UNCOMPRESSED)
+
+
+def offered() -> list[PresentationContext]:
+    """The presentation contexts that the listener always supports."""
+    return [verification(), *storage()]

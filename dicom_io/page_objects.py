@@ -22,6 +22,8 @@ from dicom_io.study import Study
 from dicom_io.text_values import shortened
 from dicom_io.typefaces import Typefaces
 
+PDF_SOP_CLASS: Final = EncapsulatedPDFStorage
+CAPTURE_SOP_CLASS: Final = SecondaryCaptureImageStorage
 PDF_TYPE: Final = "application/pdf"
 VERIFICATION_FLAG: Final = "UNVERIFIED"
 SYNTHETIC: Final = "SYN"  # Conversion Type: the pages were never on paper or film
@@ -43,7 +45,7 @@ def encapsulated_pdf(
         Refused: as for structured_report.build, or a text cannot be drawn.
         ValueError: as there.
     """
-    document = begin(EncapsulatedPDFStorage, "DOC", study, header, ids, written_at, report.device)
+    document = begin(PDF_SOP_CLASS, "DOC", study, header, ids, written_at, report.device)
     document.ConversionType = SYNTHETIC
     document.AcquisitionDateTime = ""
     document.BurnedInAnnotation = "YES"
@@ -68,7 +70,7 @@ def secondary_capture(
     typefaces: Typefaces,
 ) -> bytes:
     """A page as a grey image in a Part 10 file; otherwise as encapsulated_pdf."""
-    document = begin(SecondaryCaptureImageStorage, "OT", study, header, ids, written_at, report.device)
+    document = begin(CAPTURE_SOP_CLASS, "OT", study, header, ids, written_at, report.device)
     document.ConversionType = SYNTHETIC
     document.ImageType = list(IMAGE_TYPE)
     document.DerivationDescription = shortened(f"{page.watermark}: page of a {report.title.meaning}", 1024)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from pydicom import Dataset, dcmread
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import build_context
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
@@ -18,7 +17,7 @@ from pynetdicom.status import STATUS_SUCCESS, STATUS_WARNING, STORAGE_SERVICE_CL
 from dicom_io.association import Peer, associated
 from dicom_io.elements import DAMAGE
 from dicom_io.errors import DicomError, Rejected, Unavailable, Unreadable
-from dicom_io.offered import UNCOMPRESSED, VERIFICATION
+from dicom_io.offered import COMMON, UNCOMPRESSED, verification
 from dicom_io.reading import read_instance
 from dicom_io.study import Instance
 
@@ -48,7 +47,7 @@ def echo(peer: Peer, *, calling_ae: str, timeout: float) -> None:
         Rejected: it does not want to talk to us, or not under these AE titles.
         Unavailable: it does not answer within `timeout` seconds.
     """
-    with associated(peer, [build_context(VERIFICATION)], calling_ae=calling_ae, timeout=timeout) as association:
+    with associated(peer, [verification()], calling_ae=calling_ae, timeout=timeout) as association:
         if failure := _failure(association.send_c_echo(), peer):
             raise failure
 
@@ -151,11 +150,15 @@ def _identified(file: bytes | Path) -> Instance | Unreadable:
 
 
 def _contexts(instances: Iterable[Instance]) -> list[PresentationContext]:
-    """One for each SOP Class in each transfer syntax; what is not compressed can be had in both common ones."""
-    wanted: set[tuple[str, str]] = set()
-    for instance in instances:
-        syntaxes = {instance.transfer_syntax_uid}
-        if instance.transfer_syntax_uid in UNCOMPRESSED:
-            syntaxes |= {ExplicitVRLittleEndian, ImplicitVRLittleEndian}
-        wanted |= {(instance.sop_class_uid, syntax) for syntax in syntaxes}
+    """One for each SOP Class in each transfer syntax."""
+    wanted = {
+        (instance.sop_class_uid, syntax)
+        for instance in instances
+        for syntax in proposed_syntaxes(instance.transfer_syntax_uid)
+    }
     return [build_context(sop_class, syntax) for sop_class, syntax in sorted(wanted)]
+
+
+def proposed_syntaxes(of_file: str) -> frozenset[str]:
+    """In which transfer syntaxes a file is offered to a peer: what is not compressed can be had in both common ones."""
+    return frozenset({of_file, *(COMMON if of_file in UNCOMPRESSED else ())})

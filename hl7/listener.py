@@ -15,6 +15,7 @@ from typing import Self
 from hl7.errors import Malformed, Unavailable
 from hl7.mllp import MAXIMUM_BYTES, READ_BYTES, Decoder, frame
 
+IDLE_SECONDS = 3600.0
 _GRACE_SECONDS = 10.0  # for handlers at work when the listener stops
 _HANDSHAKE_SECONDS = 30.0
 _PAUSE_SECONDS = 1.0  # after a connection that could not be accepted
@@ -50,7 +51,7 @@ class Listener:
         secure: Secure | None = None,
         admits: Callable[[str], bool] = lambda address: True,
         maximum_bytes: int = MAXIMUM_BYTES,
-        idle_seconds: float = 3600,
+        idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self.host, self.port = host, port  # port 0 is any free one: start() puts the one in use in its place
         self._handle = handle

@@ -27,14 +27,33 @@ def accepting(settings: ListenerTlsSettings) -> Contexts:
 
 def calling(called: PacsDestination | ModalityWorklistSettings) -> Callable[[], Peer]:
     """The peer as it is to be called each time. What it gives raises UnusableCertificate."""
-    plain = Peer(called.ae_title, called.host, called.port, server_name=called.tls.server_name if called.tls else "")
-    contexts = calling_with(called.tls)
-    return lambda: replace(plain, tls=contexts())
+    return _called(Peer(called.ae_title, called.host, called.port), called.tls)
 
 
-def calling_with(settings: PeerTlsSettings | None) -> Callable[[], ssl.SSLContext | None]:
+def answering(settings: Settings) -> dict[str, Callable[[], Peer]]:
+    """Whoever has an address for answers to storage commitment, by AE title.
+
+    That is each PACS, where `listener.commitment_reports` does not name another address. With TLS a PACS is called by
+    its own certificates, others (`tls://`) by the listener's.
+    """
+    listener = settings.listener
+    peers = {pacs.ae_title: calling(pacs) for pacs in settings.pacs}
+    of_pacs = {pacs.ae_title: pacs.tls for pacs in settings.pacs}
+    for ae_title, address in listener.commitment_reports.items():
+        with_tls = of_pacs.get(ae_title) or (listener.tls if address.tls else None)
+        peers[ae_title] = _called(Peer(ae_title, address.host, address.port), with_tls)
+    return peers
+
+
+def calling_with(settings: PeerTlsSettings | ListenerTlsSettings | None) -> Callable[[], ssl.SSLContext | None]:
     """TLS for each call of a peer; None where it is called without. What it gives raises UnusableCertificate."""
     return Renewed(_files(settings), tls.calling) if settings else lambda: None
+
+
+def _called(peer: Peer, settings: PeerTlsSettings | ListenerTlsSettings | None) -> Callable[[], Peer]:
+    named = replace(peer, server_name=settings.server_name) if isinstance(settings, PeerTlsSettings) else peer
+    contexts = calling_with(settings)
+    return lambda: replace(named, tls=contexts())
 
 
 def findings(settings: Settings) -> Iterator[Finding]:

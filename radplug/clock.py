@@ -19,6 +19,7 @@ from radplug.wiring import House
 TICK = 0.25  # seconds
 TIDY_AGAIN = timedelta(hours=1)
 SIGNALS_LAST = timedelta(days=30)  # what was announced of a study is kept for so long
+COMMITMENTS_KEPT = timedelta(days=30)  # that are settled; the audit trail keeps what came of them
 CLOSINGS = 16  # at a time
 RING_AGAIN = timedelta(seconds=60)  # for work that was rung for and that nobody has taken up since
 
@@ -91,6 +92,8 @@ def tidy(house: House) -> None:
     """Drop what is kept for a while and no longer."""
     house.notices.forget(house.now() - timedelta(days=house.settings.hl7.keep_days))
     house.signals.forget(house.now() - SIGNALS_LAST)
+    house.committing.forget(house.now() - COMMITMENTS_KEPT)
+    house.commitment_requests.forget(house.now() - COMMITMENTS_KEPT)
 
 
 def run(house: House, doorbell: Doorbell, stop: threading.Event) -> None:

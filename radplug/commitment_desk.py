@@ -7,19 +7,16 @@ senders whose address is known; to others on theirs, which is tried once.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
 
 import structlog
 
 from dicom_io import committing
 from dicom_io.commitment import Failed, FailureReason, Reference, Request, Result
 from dicom_io.errors import DicomError
-from dicom_io.sending import Peer
 from radplug import certificates, pipeline
 from radplug.logs import told
-from radplug.records.commitment_requests import Asked
+from radplug.records.commitment_requests import Asked, Copy
 from radplug.wiring import House
 
 LOOK_EVERY = 0.5  # seconds
@@ -36,12 +33,7 @@ class CommitmentDesk:
         self._house = house
         s = house.settings
         self._answers = s.listener.commitment
-        self.is_open = self._answers or any(pacs.commitment for pacs in s.pacs)
-        self._addresses: dict[str, Callable[[], Peer]] = {p.ae_title: certificates.calling(p) for p in s.pacs}
-        for ae_title, where in s.listener.commitment_reports.items():
-            host, _, port = where.rpartition(":")
-            peer = Peer(ae_title, host.strip("[]"), int(port))
-            self._addresses[ae_title] = partial(_itself, peer)
+        self._addresses = certificates.answering(s)
 
     def asked(self, request: Request, calling_ae: str) -> bool | None:
         house = self._house
@@ -88,7 +80,7 @@ class CommitmentDesk:
             try:
                 ours = house.settings.listener.ae_title
                 committing.report(peer(), self._result(asked), calling_ae=ours, timeout=SECONDS)
-            except DicomError as error:
+            except DicomError as error:  # no answer, no TLS with it, or no certificate that could be used
                 self._settle(asked, str(error), again=asked.attempts < house.policy.delivery_attempts)
             else:
                 self._settle(asked, "")
@@ -116,10 +108,15 @@ class CommitmentDesk:
         copies = self._house.commitment_requests.copies(reference.sop_instance_uid)
         if copies and all(copy.sop_class_uid != reference.sop_class_uid for copy in copies):
             return FailureReason.CLASS_CONFLICT
-        if any(self._house.store.holds(copy.file, copy.sha256) for copy in copies):
+        if any(self._holds(copy) for copy in copies):
             return None
         return FailureReason.NO_SUCH_INSTANCE
 
-
-def _itself(peer: Peer) -> Peer:
-    return peer
+    def _holds(self, copy: Copy) -> bool:
+        """Whether its file is as it came; one that is not is noted, so that the same instance, sent again, mends it."""
+        if self._house.store.holds(copy.file, copy.sha256):
+            return True
+        if self._house.commitment_requests.damaged(copy):
+            log.error("a stored file is gone, or holds other bytes than came", file=copy.file)
+            self._house.audit.note("stored file damaged", alarm=True, file=copy.file)
+        return False

@@ -19,7 +19,7 @@ from hl7.errors import NoTls, Unavailable
 from model_runtime.checkpoints.model_card import ModelCard
 from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
 from model_runtime.lora.adapter_card import AdapterCard
-from radplug import certificates, web_services
+from radplug import certificates, commitment_findings, web_services
 from radplug.embedded_redis import NoRedis, find_server
 from radplug.findings import Finding
 from radplug.records.database import WrongSchema
@@ -53,6 +53,7 @@ def examine(house: House) -> list[Finding]:
         _pacs,
         _counts,
         _asked,
+        commitment_findings.findings,
         _fonts,
         _reporting,
     )

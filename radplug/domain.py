@@ -139,6 +139,7 @@ class Received(StrEnum):
     NEW = "new"
     DUPLICATE = "duplicate"  # the same bytes are already kept
     OURS = "ours"  # a document that radplug made, sent back: kept, never taken for input
+    MENDED = "mended"  # the same bytes had been kept, and their file was damaged since
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,7 @@ class StoredFile:
     file: str  # relative to the data directory
     sha256: str  # of the data set, without file meta
     size: int  # bytes of the file
+    damaged: bool = False  # it was found to be gone, or to hold other bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,8 @@ class Store(Protocol):
 
 
 class Receiving(Protocol):
-    def knows(self, instance: Instance, sha256: str) -> bool: ...
+    def known(self, instance: Instance, sha256: str) -> StoredFile | None: ...
+    def mend(self, damaged: StoredFile, stored: StoredFile) -> bool: ...
     def add(
         self,
         instance: Instance,

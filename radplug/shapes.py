@@ -15,7 +15,7 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
-from dicom_io import structured_report
+from dicom_io import page_objects, structured_report
 from dicom_io.clinical_header import read_header, with_patient
 from dicom_io.page_drawing import pdf
 from dicom_io.page_objects import encapsulated_pdf, secondary_capture
@@ -42,6 +42,14 @@ SERIES_NUMBERS: Final[Mapping[DocumentKind, int]] = MappingProxyType(
     {kind: 9900 + number for number, kind in enumerate(KINDS.values())}  # far from what modalities count
 )
 FORMS: Final = MappingProxyType({DocumentKind.SR: BASIC_TEXT, DocumentKind.SR_3D: COMPREHENSIVE_3D})
+SOP_CLASSES: Final[Mapping[Shape, str]] = MappingProxyType(
+    {
+        "basic-text-sr": BASIC_TEXT.sop_class_uid,
+        "comprehensive-3d-sr": COMPREHENSIVE_3D.sop_class_uid,
+        "pdf": page_objects.PDF_SOP_CLASS,
+        "secondary-capture": page_objects.CAPTURE_SOP_CLASS,
+    }
+)
 PAGES_A_VERSION: Final = 1000  # instance numbers of pages: 1001, 1002, … of version 1
 
 

@@ -59,7 +59,7 @@ def listen(house: House) -> None:
             secure=SecurePort(s.tls.port, certificates.accepting(s.tls), distrusted) if s.tls else None,
             calling_ae_titles=s.callers,
             further_ae_titles=frozenset(s.further_ae_titles),
-            commitment=desk if desk.is_open else None,
+            commitment=desk if house.settings.commitment else None,
             signals=SignalDesk(house),
             maximum_pdu=s.maximum_pdu,
             maximum_associations=s.maximum_associations,
@@ -74,7 +74,7 @@ def listen(house: House) -> None:
         where = _where(s.host, listener.port if s.plain else None, listener.secure_port if s.tls else None)
         house.stations.ready("listener", house.now(), f"{s.ae_title} on {where}")
         log.info("ready", ae_title=s.ae_title, listens_on=where)
-        if desk.is_open:
+        if house.settings.commitment:
             threading.Thread(target=desk.run, args=(stop,), name="commitment", daemon=True).start()
         stop.wait()
         listener.stop()

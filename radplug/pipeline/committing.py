@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
 from dicom_io.commitment import Result
 from radplug.domain import Commitment, CommitmentState, DeliveryRefused, DestinationUnavailable
 from radplug.parts import House
@@ -14,10 +17,12 @@ def expire(house: House, case_id: str) -> None:
 
 
 def ask(house: House, case_id: str) -> None:
-    """Ask for what is due of a case."""
+    """Ask for what is due of a case, side by side: an answer may take a moment, and many pages would add them up."""
     now = house.now()
-    for commitment in house.committing.lease(case_id, now, now + house.policy.delivery_lease):
-        _ask(house, commitment)
+    leased = house.committing.lease(case_id, now, now + house.policy.delivery_lease)
+    if leased:
+        with ThreadPoolExecutor(len(leased), thread_name_prefix="commit") as threads:
+            list(threads.map(partial(_ask, house), leased))
 
 
 def _ask(house: House, commitment: Commitment) -> None:

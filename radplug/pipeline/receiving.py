@@ -7,7 +7,7 @@ from datetime import datetime
 
 from dicom_io.study import NOT_IMAGES, Instance
 from radplug.completeness import Arrived, Complete, Waits, by_count, by_quiet, by_signals
-from radplug.domain import Case, CaseState, KeptInstance, Received, StaleWork
+from radplug.domain import Case, CaseState, KeptInstance, Received, StaleWork, StoredFile
 from radplug.parts import House
 
 
@@ -20,10 +20,13 @@ def receive(
         NoSpace: the disk is below the watermark.
     """
     sha256 = house.store.digest(data_set)
-    if house.receiving.knows(instance, sha256):
+    known = house.receiving.known(instance, sha256)
+    if known and not known.damaged:
         return Received.DUPLICATE
     now = house.now()
     stored = house.store.keep(header, data_set, sha256, now)
+    if known:
+        return _mend(house, known, stored, calling_ae)
     received = Received.DUPLICATE
     try:
         received = house.receiving.add(instance, stored, calling_ae, now, house.policy.patience, called_ae)
@@ -31,6 +34,19 @@ def receive(
         if received is Received.DUPLICATE:  # a second sender was faster, or the row could not be written
             house.store.discard(stored)
     return received
+
+
+def _mend(house: House, damaged: StoredFile, stored: StoredFile, calling_ae: str) -> Received:
+    """The same bytes have come again, and take the place of a file that no longer holds them."""
+    mended = False
+    try:
+        mended = house.receiving.mend(damaged, stored)
+    finally:
+        house.store.discard(damaged if mended else stored)
+    if not mended:
+        return Received.DUPLICATE
+    house.audit.note("stored file mended", file=stored.file, before=damaged.file, calling_ae=calling_ae)
+    return Received.MENDED
 
 
 def close(house: House, case_id: str) -> None:

@@ -28,6 +28,7 @@ class Asked:
 class Copy:
     """One copy of an instance, as it came."""
 
+    id: str
     sop_class_uid: str
     file: str
     sha256: str
@@ -89,7 +90,27 @@ class CommitmentRequests:
         """What has come under that UID."""
         rows = sa.select(instances).where(instances.c.sop_instance_uid == sop_instance_uid)
         with self._database.reading() as connection:
-            return [Copy(row.facts["sop_class_uid"], row.file, row.sha256) for row in connection.execute(rows)]
+            return [Copy(row.id, row.facts["sop_class_uid"], row.file, row.sha256) for row in connection.execute(rows)]
+
+    def damaged(self, copy: Copy) -> bool:
+        """Note that a copy's file is gone, or holds other bytes: the same instance, sent again, takes its place.
+
+        False where that is known, or where another file has taken its place.
+        """
+        this = (instances.c.id == copy.id, instances.c.file == copy.file, ~instances.c.damaged)
+        with self._database.writing() as connection:
+            return connection.execute(sa.update(instances).where(*this).values(damaged=True)).rowcount == 1
+
+    def damages(self) -> int:
+        """How many copies are noted as damaged."""
+        with self._database.reading() as connection:
+            return connection.scalar(sa.select(sa.func.count()).where(instances.c.damaged)) or 0
+
+    def forget(self, before: datetime) -> None:
+        """Drop what was answered, or given up, and had come before then."""
+        done = (commitment_requests.c.ring_at.is_(None), commitment_requests.c.received_at < before)
+        with self._database.writing() as connection:
+            connection.execute(sa.delete(commitment_requests).where(*done))
 
 
 def _asked(row: sa.Row[Any]) -> Asked:

@@ -100,6 +100,13 @@ class Committing:
             connection.execute(sa.update(deliveries).where(*delivered).values(outcome=outcome, **values))
             return True
 
+    def forget(self, before: datetime) -> None:
+        """Drop what was settled before then of documents about which nothing is open."""
+        others = commitments.alias()
+        opened = sa.exists().where(others.c.delivery_id == commitments.c.delivery_id, others.c.settled_at.is_(None))
+        with self._database.writing() as connection:
+            connection.execute(sa.delete(commitments).where(commitments.c.settled_at < before, ~opened))
+
 
 def _this(commitment: Commitment) -> sa.ColumnElement[bool]:
     return commitments.c.transaction_uid == commitment.transaction_uid

@@ -27,16 +27,24 @@ class Receiving:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def knows(self, instance: Instance, sha256: str) -> bool:
-        """Whether these very bytes are already kept under these UIDs."""
-        same = sa.select(instances.c.id).where(
+    def known(self, instance: Instance, sha256: str) -> StoredFile | None:
+        """Where these very bytes are already kept under these UIDs."""
+        same = sa.select(instances).where(
             instances.c.study_uid == instance.study_uid,
             instances.c.series_uid == instance.series_uid,
             instances.c.sop_instance_uid == instance.sop_instance_uid,
             instances.c.sha256 == sha256,
         )
         with self._database.reading() as connection:
-            return connection.execute(same).first() is not None
+            row = connection.execute(same).first()
+        return StoredFile(row.id, row.file, row.sha256, row.size, row.damaged) if row else None
+
+    def mend(self, damaged: StoredFile, stored: StoredFile) -> bool:
+        """The instance's bytes are in the file `stored` from now on; False where somebody else was faster."""
+        this = (instances.c.id == damaged.id, instances.c.file == damaged.file, instances.c.damaged)
+        values = {"file": stored.file, "size": stored.size, "damaged": False}
+        with self._database.writing() as connection:
+            return connection.execute(sa.update(instances).where(*this).values(values)).rowcount == 1
 
     def add(
         self,

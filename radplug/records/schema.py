@@ -83,6 +83,7 @@ instances = sa.Table(
     sa.Column("called_ae", sa.String(16), nullable=False, server_default=""),  # ours; empty: before it was kept
     sa.Column("received_at", UtcDateTime, nullable=False),
     sa.Column("facts", sa.JSON, nullable=False),
+    sa.Column("damaged", sa.Boolean, nullable=False, server_default=sa.false()),  # the file, as was found
     sa.UniqueConstraint("study_uid", "series_uid", "sop_instance_uid", "sha256"),
 )
 

@@ -83,6 +83,11 @@ class Settings(BaseSettings):
         return self.modality_worklist is not None or self.workitems is not None
 
     @property
+    def commitment(self) -> bool:
+        """Whether the listener takes part in storage commitment, in either direction."""
+        return self.listener.commitment or any(pacs.commitment for pacs in self.pacs)
+
+    @property
     def database_url(self) -> str:
         return self.database.url or f"sqlite:///{(self.store.data / 'radplug.sqlite').resolve()}"
 

@@ -33,8 +33,8 @@ class ListenerSettings(Section):
     )
     commitment_reports: dict[AeTitle, HostPort] = Field(
         {},
-        description='where senders that are no [[pacs]] take its answers, { "CT1" = "192.0.2.20:104" }; '
-        "others have them on their own association",
+        description='where senders that are no [[pacs]] take its answers, { "CT1" = "192.0.2.20:104" }, or with TLS '
+        '"tls://192.0.2.20:2762"; others have them on their own association',
     )
     tls: DicomTlsSettings | None = Field(None, description="a second port, with TLS")
 
@@ -42,6 +42,14 @@ class ListenerSettings(Section):
     def _listens_somewhere(self) -> ListenerSettings:
         if not self.plain and not self.tls:
             raise ValueError("plain is false and there is no [listener.tls], so nobody could send; set either")
+        return self
+
+    @model_validator(mode="after")
+    def _reports_with_tls_have_certificates(self) -> ListenerSettings:
+        if not self.tls and (named := [ae for ae, address in self.commitment_reports.items() if address.tls]):
+            raise ValueError(
+                f"commitment_reports wants TLS with {', '.join(named)}; set [listener.tls], whose files it uses"
+            )
         return self
 
     @property

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from hl7.errors import Malformed
 from hl7.message import codec
@@ -39,7 +40,25 @@ AeTitle = Annotated[
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
-HostPort = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.\[\]:-]+:[0-9]{1,5}$")]
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where somebody listens."""
+
+    host: str
+    port: int
+    tls: bool
+
+    @classmethod
+    def read(cls, text: object) -> Address:
+        """`host:port`, or `tls://host:port`; IPv6 in brackets."""
+        parts = urlsplit(str(text) if "://" in str(text) else f"//{text}")
+        if parts.scheme not in ("", "tls") or not parts.hostname or not parts.port or parts.path or parts.username:
+            raise ValueError("wanted is host:port, or tls://host:port")
+        return cls(parts.hostname, parts.port, parts.scheme == "tls")
+
+
+HostPort = Annotated[Address, BeforeValidator(Address.read)]
 
 Seconds = Annotated[float, Field(gt=0)]
 

@@ -14,7 +14,7 @@ from dicom_io.part10 import file_header
 from dicom_io.reading import read_instance
 from radplug import pipeline
 from radplug.acceptance import synthetic_study
-from radplug.domain import Case, CaseState
+from radplug.domain import Case, CaseState, Received
 from radplug.records.schema import cases
 from radplug.settings import Settings
 from radplug.wiring import House
@@ -59,6 +59,17 @@ def send_study(house: House, folder: Path, phantom: int = 1_000_000_001) -> Case
 
 
 def receive_file(house: House, file: Path) -> Case:
+    """Received, and its study closed."""
+    keep_file(house, file)
+    case = house.viewing.case_of_study(read_instance(file).study_uid)
+    assert case is not None
+    later = datetime.now(UTC) + timedelta(seconds=1)
+    house.drafting.close(case.id, later, house.router.route(house.drafting.instances(case.id), None, later))
+    return house.viewing.case(case.id)
+
+
+def keep_file(house: House, file: Path) -> Received:
+    """As the listener does when it comes."""
     instance, data = read_instance(file), file.read_bytes()
     header = file_header(
         sop_class_uid=instance.sop_class_uid,
@@ -67,12 +78,7 @@ def receive_file(house: House, file: Path) -> Case:
         source_ae_title="PACS",
     )
     (length,) = (int.from_bytes(data[140:144], "little"),)
-    pipeline.receive(house, instance, header, data[144 + length :], "PACS")
-    case = house.viewing.case_of_study(instance.study_uid)
-    assert case is not None
-    later = datetime.now(UTC) + timedelta(seconds=1)
-    house.drafting.close(case.id, later, house.router.route(house.drafting.instances(case.id), None, later))
-    return house.viewing.case(case.id)
+    return pipeline.receive(house, instance, header, data[144 + length :], "PACS")
 
 
 def add_cases(house: House, count: int) -> None:

@@ -80,6 +80,10 @@ MAY_IMPORT = {
         *("radplug", "radplug.certificates", "radplug.completeness", "radplug.domain", "radplug.findings"),
         *("radplug.records", "radplug.settings", "dicom_io"),
     },
+    "radplug.conformance": {
+        *("radplug", "radplug.domain", "radplug.settings", "radplug.shapes"),
+        *("dicom_io", "hl7"),
+    },
     "radplug.certificates": {"radplug.findings", "radplug.settings", "dicom_io"},
     "radplug.web_services": {"radplug.findings", "radplug.settings", "dicom_io"},
     "radplug.destinations": {
@@ -90,7 +94,7 @@ MAY_IMPORT = {
 # Upstairs: wiring knows every floor, and these stand on it.
 ENTRANCES = {
     *("wiring", "clock", "worker", "stations", "doctor", "show", "demo", "demo_report", "acceptance", "cli"),
-    *("commands", "asking", "commitment_desk", "signal_desk", "web", "hl7_in"),
+    *("commands", "asking", "commitment_desk", "commitment_findings", "signal_desk", "web", "hl7_in"),
 }
 
 

@@ -4,91 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from houses import send_study
+from commitment_peers import Pacs, pacs
+from houses import keep_file, send_study
 from peers import free_port, wait_until
-from pydicom import Dataset
-from pynetdicom import AE, build_role, evt
-from pynetdicom.sop_class import BasicTextSRStorage, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
 
 from dicom_io import committing
 from dicom_io.association import Peer
 from dicom_io.commitment import FailureReason, Reference, Request, Result
 from dicom_io.errors import Rejected
 from dicom_io.listener import Listener
-from radplug import pipeline
+from radplug import doctor, pipeline
 from radplug.commitment_desk import CommitmentDesk
-from radplug.domain import Case, CaseState, DeliveryState
+from radplug.domain import Case, CaseState, DeliveryState, Received
 from radplug.wiring import House
-
-PUSH, INSTANCE = StorageCommitmentPushModel, StorageCommitmentPushModelInstance
-
-
-@dataclass
-class Pacs:
-    """A PACS by pynetdicom alone: takes SRs, and commitment requests that it answers when told to."""
-
-    port: int
-    answers_at_once: bool = False
-    stored: list[str] = field(default_factory=list)
-    asked: list[Dataset] = field(default_factory=list)
-
-    def on_action(self, event: evt.Event) -> tuple[int, None]:
-        self.asked.append(event.action_information)
-        if self.answers_at_once:
-            event.assoc.bind(evt.EVT_DIMSE_SENT, self.after_answer)
-        return 0x0000, None
-
-    def after_answer(self, event: evt.Event) -> None:
-        if type(event.message).__name__ == "N_ACTION_RSP":
-            event.assoc.unbind(evt.EVT_DIMSE_SENT, self.after_answer)
-            event.assoc.send_n_event_report(self.report(), 1, PUSH, INSTANCE)
-
-    def report(self, failure: int | None = None) -> Dataset:
-        asked, report = self.asked[-1], Dataset()
-        report.TransactionUID = asked.TransactionUID
-        items = list(asked.ReferencedSOPSequence)
-        if failure is None:
-            report.ReferencedSOPSequence = items
-        else:
-            items[0].FailureReason = failure
-            report.FailedSOPSequence = items
-        return report
-
-    def call_back(self, port: int, failure: int | None = None, *, as_scp: bool = True) -> int:
-        """Reports on an association of its own; the status that it is answered."""
-        ae = AE("PACS")
-        ae.add_requested_context(PUSH)
-        roles = [build_role(PUSH, scp_role=True)] if as_scp else []
-        association = ae.associate("127.0.0.1", port, ae_title="RADPLUG", ext_neg=roles)
-        assert association.is_established
-        event_type = 1 if failure is None else 2
-        answer, _ = association.send_n_event_report(self.report(failure), event_type, PUSH, INSTANCE)
-        association.release()
-        return int(answer.Status)
-
-
-@contextmanager
-def pacs() -> Iterator[Pacs]:
-    peer = Pacs(free_port())
-
-    def store(event: evt.Event) -> int:
-        peer.stored.append(event.request.AffectedSOPInstanceUID)
-        return 0x0000
-
-    ae = AE("PACS")
-    ae.add_supported_context(BasicTextSRStorage)
-    ae.add_supported_context(PUSH)
-    handlers = [(evt.EVT_C_STORE, store), (evt.EVT_N_ACTION, peer.on_action)]
-    server = ae.start_server(("127.0.0.1", peer.port), block=False, evt_handlers=handlers)
-    try:
-        yield peer
-    finally:
-        server.shutdown()
 
 
 @contextmanager
@@ -155,6 +89,15 @@ def test_what_fails_is_sent_again_and_then_becomes_a_dead_letter(drafted_for: An
     peer.answers_at_once = True
     pipeline.deliver(house, case.id)
     assert state_of(house, case) == (CaseState.DELIVERED, DeliveryState.DELIVERED, "stored and committed")
+
+
+def test_many_documents_are_asked_for_side_by_side(drafted_for: Any) -> None:
+    house, case, peer = drafted_for(shapes=["basic-text-sr", "secondary-capture"])
+    pipeline.deliver(house, case.id)
+    documents = len(house.viewing.deliveries(case.id))
+    assert len({asked.TransactionUID for asked in peer.asked}) == len(peer.stored) == documents > 1
+    begun = [event.at for event in house.viewing.events(case.id) if event.event == "commitment asked for"]
+    assert max(begun) - min(begun) < timedelta(seconds=committing.SAME_ASSOCIATION_SECONDS)
 
 
 def test_no_answer_in_time_is_a_failure_and_a_late_answer_counts_all_the_same(drafted_for: Any) -> None:
@@ -247,6 +190,26 @@ def test_a_sender_is_answered_on_its_association_from_rows_and_files(sender: Sen
     assert reasons(sender.ask(sender.kept, uid="1.2.3.5")) == [0x0112]
     sender.file.unlink()
     assert reasons(sender.ask(sender.kept, uid="1.2.3.6")) == [0x0112]
+
+
+@pytest.mark.parametrize("sender", [False], indirect=True)
+def test_a_damaged_file_is_mended_when_its_instance_is_sent_again(sender: Sender, tmp_path: Path) -> None:
+    house, (sent,), (case,) = sender.house, (tmp_path / "study").iterdir(), sender.house.viewing.cases()
+    sender.file.write_bytes(sender.file.read_bytes()[:-1])
+    assert keep_file(house, sent) is Received.DUPLICATE  # nobody has looked, and nobody looks at each C-STORE
+    assert reasons(sender.ask(sender.kept)) == [0x0112]
+    (told,) = (one for one in doctor.examine(house) if one.about == "stored files")
+    assert not told.well
+    assert keep_file(house, sent) is Received.MENDED
+    assert house.viewing.cases() == [case]
+    assert not sender.file.exists()
+    (kept,) = house.drafting.instances(case.id)
+    assert house.store.path(kept.file).read_bytes()[-100:] == sent.read_bytes()[-100:]
+    result = sender.ask(sender.kept, uid="1.2.3.5")
+    assert result is not None
+    assert result.committed == (sender.kept,)
+    assert "stored files" not in {one.about for one in doctor.examine(house)}
+    assert len(list((house.store.root / "studies").rglob("*.dcm"))) == 1
 
 
 @pytest.mark.parametrize("sender", [True], indirect=True)

@@ -36,6 +36,11 @@ class Orthanc:
         with urllib.request.urlopen(f"http://127.0.0.1:{self._http}{path}") as answer:
             return json.load(answer)
 
+    def post(self, path: str, what: object) -> Any:
+        request = urllib.request.Request(f"http://127.0.0.1:{self._http}{path}", json.dumps(what).encode())
+        with urllib.request.urlopen(request) as answer:
+            return json.load(answer)
+
     def alive(self) -> bool:
         try:
             return bool(self.get("/system"))

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from received_images import HEADER, image, receive
 
+from dicom_io.commitment import Request
 from dicom_io.errors import NoSpace
 from radplug.domain import CaseState, Document, DocumentKind, Received
 from radplug.records.schema import deliveries, instances
@@ -46,6 +47,34 @@ def test_the_same_instance_with_other_pixels_is_kept_too_and_is_the_one_that_cou
     (case,) = house.viewing.cases()
     (kept,) = house.drafting.instances(case.id)
     assert house.store.path(kept.file).read_bytes().endswith(b"second")
+
+
+def test_a_file_that_was_found_damaged_is_mended_once_by_many_senders(house: House) -> None:
+    instance = image()
+    receive(house, instance)
+    (copy,) = house.commitment_requests.copies(instance.sop_instance_uid)
+    house.store.path(copy.file).unlink()
+    assert [house.commitment_requests.damaged(copy) for _ in range(2)] == [True, False]
+    assert house.commitment_requests.damages() == 1
+    with ThreadPoolExecutor(8) as threads:
+        outcomes = list(threads.map(lambda _: receive(house, instance), range(16)))
+    assert outcomes.count(Received.MENDED) == 1
+    assert outcomes.count(Received.DUPLICATE) == 15
+    (row,) = rows(house)
+    assert [house.store.path(row.file)] == list((house.store.root / "studies").rglob("*.dcm"))
+    assert house.commitment_requests.damages() == 0
+
+
+def test_what_is_settled_of_storage_commitment_is_forgotten_on_each_database(house: House) -> None:
+    now = house.now()
+    house.commitment_requests.add(Request("1.2.3", ()), "CT1", now, now)
+    house.commitment_requests.forget(now + timedelta(days=1))
+    asked = house.commitment_requests.find(Request("1.2.3", ()), "CT1")  # it is still to be answered
+    house.commitment_requests.settle(asked, "told")
+    house.commitment_requests.forget(now + timedelta(days=1))
+    with pytest.raises(StopIteration):
+        house.commitment_requests.find(Request("1.2.3", ()), "CT1")
+    house.committing.forget(now)
 
 
 def test_many_senders_at_once_make_one_case_and_lose_nothing(house: House) -> None:
