@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from ssl import SSLContext, create_default_context
 
 from dicom_io import tls
 from dicom_io.certificates import Files, ends
@@ -12,7 +13,7 @@ from dicom_io.errors import UnusableCertificate
 from dicom_io.sending import Peer
 from dicom_io.tls import Contexts, Renewed
 from radplug.findings import Finding
-from radplug.settings import ListenerTlsSettings, PacsDestination, PacsTlsSettings, Settings
+from radplug.settings import ListenerTlsSettings, PacsDestination, PacsTlsSettings, Settings, Trusted
 
 WARNING_TIME = timedelta(days=30)
 
@@ -31,6 +32,11 @@ def calling(pacs: PacsDestination) -> Callable[[], Peer]:
         return lambda: plain
     named, contexts = replace(plain, server_name=pacs.tls.server_name), Renewed(_files(pacs.tls), tls.calling)
     return lambda: replace(named, tls=contexts())
+
+
+def asking(settings: Trusted) -> SSLContext:
+    """TLS for those whom we ask by HTTPS. Raises UnusableCertificate."""
+    return tls.calling(Files(settings.ca, None)) if settings.ca else create_default_context()
 
 
 def findings(settings: Settings) -> Iterator[Finding]:

@@ -270,8 +270,9 @@ def _gpu(house: House) -> Iterator[Finding]:
 
 
 def _pacs(house: House) -> Iterator[Finding]:
-    if not house.settings.pacs and not house.settings.reporting:
-        yield Finding("destinations", False, "no [[pacs]] and no [[reporting]] is set, so drafts go nowhere; name one")
+    if not house.settings.destinations:
+        text = "no [[pacs]], [[reporting]] or [[fhir]] is set, so drafts go nowhere; name one"
+        yield Finding("destinations", False, text)
     for pacs in house.settings.pacs:
         about = f"PACS {pacs.name}"
         try:

@@ -61,7 +61,8 @@ class House:
     @cached_property
     def policy(self) -> Policy:
         s = self.settings
-        slowest = max((d.timeout_seconds for d in (*s.pacs, *s.reporting)), default=0.0)
+        peers, servers = (*s.pacs, *s.reporting), s.fhir
+        slowest = max((*(p.timeout_seconds for p in peers), *(f.timeout_seconds for f in servers)), default=0.0)
         return Policy(
             patience=Patience(
                 timedelta(seconds=s.assembly.quiet_seconds), timedelta(seconds=s.assembly.at_most_seconds)
@@ -187,7 +188,7 @@ class House:
                 one.template.name for one in (self.templates if self.database.is_current() else self.template_files)
             },
             adapters={AdapterCard.read(directory).name for directory in s.model.adapters},
-            destinations={d.name for d in (*s.pacs, *s.reporting)},
+            destinations=set(s.destinations),
             callers=s.listener.callers,
             called=s.listener.ae_titles,
         )
@@ -226,11 +227,13 @@ class House:
         from radplug.documents import Documents
 
         s = self.settings
-        return Documents(self.store, self.viewing, s.device, s.pages.fonts, pacs=s.pacs, reporting=s.reporting)
+        return Documents(
+            self.store, self.viewing, s.device, s.pages.fonts, pacs=s.pacs, reporting=s.reporting, fhir=s.fhir
+        )
 
     @cached_property
     def destinations(self) -> Destinations:
         from radplug.destinations import Destinations
 
         s = self.settings
-        return Destinations(self.store, s.listener.ae_title, pacs=s.pacs, reporting=s.reporting)
+        return Destinations(self.store, s.listener.ae_title, pacs=s.pacs, reporting=s.reporting, fhir=s.fhir)

@@ -1,5 +1,6 @@
 """Every setting, with its default and what it is for: one TOML file, and `RADPLUG_…` variables for secrets."""
 
+from radplug.settings.fhir import FhircastSettings, FhirDestination, Trusted
 from radplug.settings.reading import Settings, load
 from radplug.settings.receiving import ListenerSettings, ListenerTlsSettings
 from radplug.settings.reference import reference
@@ -10,6 +11,8 @@ from radplug.settings.web import OpenIdSettings, WebSettings
 
 __all__ = [
     "DeviceSettings",
+    "FhirDestination",
+    "FhircastSettings",
     "ListenerSettings",
     "ListenerTlsSettings",
     "LogSettings",
@@ -20,6 +23,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Shape",
+    "Trusted",
     "WebSettings",
     "load",
     "reference",

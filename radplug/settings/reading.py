@@ -9,6 +9,7 @@ from pydantic import ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from radplug.settings.drafting import DraftingSettings, ModelSettings
+from radplug.settings.fhir import FhircastSettings, FhirDestination
 from radplug.settings.receiving import AssemblySettings, Hl7Settings, ListenerSettings
 from radplug.settings.sending import (
     DeliverySettings,
@@ -40,10 +41,12 @@ class Settings(BaseSettings):
     delivery: DeliverySettings = DeliverySettings()
     device: DeviceSettings = DeviceSettings()
     pages: PagesSettings = PagesSettings()
+    fhircast: FhircastSettings = FhircastSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
     pacs: tuple[PacsDestination, ...] = ()
     reporting: tuple[ReportingDestination, ...] = ()
+    fhir: tuple[FhirDestination, ...] = ()
 
     @classmethod
     def settings_customise_sources(
@@ -59,11 +62,17 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Settings:
-        names = [d.name for d in (*self.pacs, *self.reporting)]
+        names = self.destinations
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
             raise ValueError(f"two destinations are named {', '.join(twice)}; give each a name of its own")
         return self
+
+    @property
+    def destinations(self) -> list[str]:
+        """Names of all that drafts can go to."""
+        named = [d.name for d in (*self.pacs, *self.reporting)] + [d.name for d in self.fhir]
+        return [*named, self.fhircast.name] if self.fhircast.on else named
 
     @property
     def database_url(self) -> str:

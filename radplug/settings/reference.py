@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from radplug.people import Role
+from radplug.settings.fhir import FhirDestination
 from radplug.settings.reading import Settings
 from radplug.settings.receiving import ListenerTlsSettings
 from radplug.settings.sending import PacsDestination, PacsTlsSettings, ReportingDestination
@@ -18,12 +19,14 @@ SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("pacs", PacsDestination),
     ("pacs.tls", PacsTlsSettings),
     ("reporting", ReportingDestination),
+    ("fhir", FhirDestination),
 )
 
 
 def reference() -> str:
     """A settings file with every setting at its default, each with its description; what has no default is a sample."""
     samples: dict[str, Any] = {"name": "main", "host": "192.0.2.10", "port": 104, "ae_title": "PACS"}
+    samples["url"] = "https://fhir.hospital.example/r4"
     samples |= {
         "issuer": "https://login.hospital.example/realms/hospital",
         "address": "https://radplug.hospital.example",
@@ -31,7 +34,7 @@ def reference() -> str:
     samples |= {"client_id": "radplug", "client_secret_file": "/etc/radplug/openid-secret"}
     samples |= {"roles": {"radiology-doctors": Role.RADIOLOGIST, "radiology-it": Role.IT}}
     samples |= {file: f"/etc/radplug/{file}.pem" for file in ("certificate", "key", "ca")}
-    headers = {"web.openid": "# [{}]", "pacs": "# [[{}]]", "reporting": "# [[{}]]"}
+    headers = {"web.openid": "# [{}]", "pacs": "# [[{}]]", "reporting": "# [[{}]]", "fhir": "# [[{}]]"}
     headers |= {"listener.tls": "# [{}]", "pacs.tls": "# [{}]"}
     lines = ["# radplug's settings: every one, at its default. Made by `radplug settings`."]
     for name, section in SECTIONS:

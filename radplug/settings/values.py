@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -18,6 +19,18 @@ class SettingsError(Exception):
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def secret_in(file: Path, setting: str) -> str:
+    """The first line of a file that a setting names, read each time. Raises SettingsError where there is none."""
+    try:
+        secret = file.read_text(encoding="utf-8").partition("\n")[0].strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise SettingsError(f"{setting} {file}: {reason}") from None
+    if not secret:
+        raise SettingsError(f"{setting} {file} has an empty first line")
+    return secret
 
 
 AeTitle = Annotated[

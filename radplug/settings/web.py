@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import Field
 
 from radplug.people import Role, SessionLife
-from radplug.settings.values import Port, Seconds, Section, SecureUrl, SettingsError
+from radplug.settings.values import Port, Seconds, Section, SecureUrl, secret_in
 
 
 class OpenIdSettings(Section):
@@ -30,14 +30,7 @@ class OpenIdSettings(Section):
     @property
     def client_secret(self) -> str:
         """Raises SettingsError where there is none."""
-        try:
-            secret = self.client_secret_file.read_text(encoding="utf-8").partition("\n")[0].strip()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not text"
-            raise SettingsError(f"web.openid.client_secret_file {self.client_secret_file}: {reason}") from None
-        if not secret:
-            raise SettingsError(f"web.openid.client_secret_file {self.client_secret_file} has an empty first line")
-        return secret
+        return secret_in(self.client_secret_file, "web.openid.client_secret_file")
 
 
 class WebSettings(Section):

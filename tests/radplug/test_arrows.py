@@ -68,13 +68,15 @@ MAY_IMPORT = {
     "radplug.differences": {"model_runtime.draft_text"},
     "radplug.insight": {"radplug.desk", "radplug.differences", "model_runtime.draft_text"},
     "radplug.shapes": {"radplug.domain", "radplug.records", "radplug.settings", "radplug.study_store", "dicom_io"},
+    "radplug.fhir": {"dicom_io.report", "dicom_io.study"},
     "radplug.documents": {
         *("radplug", "radplug.domain", "radplug.records", "radplug.settings", "radplug.shapes", "radplug.study_store"),
+        "radplug.fhir",
         *("dicom_io", "hl7", "model_runtime.canvas", "model_runtime.draft_text"),
     },
     "radplug.certificates": {"radplug.findings", "radplug.settings", "dicom_io"},
     "radplug.destinations": {
-        *("radplug.certificates", "radplug.domain", "radplug.settings", "radplug.study_store"),
+        *("radplug.certificates", "radplug.domain", "radplug.fhir", "radplug.settings", "radplug.study_store"),
         *("dicom_io", "hl7"),
     },
 }

@@ -1,0 +1,38 @@
+"""A simulated peer that speaks HTTP: an application on a socket of loopback, in a thread of its own."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+
+@contextmanager
+def served(application: FastAPI, host: str, port: int = 0) -> Iterator[int]:
+    """Serve it while the block runs (port 0: a free one); gives the port."""
+    with socket.create_server((host, port)) as listening:
+        server = _Server(
+            uvicorn.Config(application, log_config=None, ws="websockets-sansio", timeout_graceful_shutdown=1)
+        )
+        thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+        thread.start()
+        try:
+            server.answers.wait()
+            yield int(listening.getsockname()[1])
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.answers = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.answers.set()
