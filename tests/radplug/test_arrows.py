@@ -37,6 +37,7 @@ MAY_IMPORT = {
     "radplug.embedded_redis": set(),
     "radplug.supervisor": set(),
     "radplug.logs": {"radplug.settings"},
+    "radplug.passages": {"model_runtime.canvas"},
     "radplug.notices": {"radplug.domain", *WORD_FILES},
     "radplug.records": {
         "radplug.notices",
