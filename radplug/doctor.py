@@ -149,7 +149,7 @@ def _stations(house: House) -> Iterator[Finding]:
     except WrongSchema:
         return  # said already
     found = {station.name: station for station in house.stations.all()}
-    for name in stations(hl7=house.settings.hl7.on):
+    for name in stations(hl7=house.settings.hl7.on, fhircast=house.settings.fhircast.on):
         station = found.get(name)
         if station is None:
             yield Finding(f"station {name}", False, "is not at work; start `radplug up`, or its systemd unit")

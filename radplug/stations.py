@@ -104,6 +104,19 @@ def take_hl7(house: House) -> None:
         listener.stop()
 
 
+def follow_sessions(house: House) -> None:
+    """The FHIRcast station: takes part in reporting sessions until told to stop."""
+    s = house.settings.fhircast
+    if not s.on:
+        raise StationFailed("fhircast.url or fhircast.topics is not set, so there is no session to join; set both")
+    from radplug.fhircast import station
+
+    with at_work(house, "fhircast") as stop:
+        house.stations.ready("fhircast", house.now(), f"{', '.join(s.topics)} at {s.url}")
+        log.info("ready", sessions=len(s.topics), hub=s.url)
+        station.run(house, stop)
+
+
 def run_clock(house: House, doorbell: Doorbell) -> None:
     """The clock: until told to stop."""
     house.rules  # noqa: B018  a file that cannot be used is said now, not when a study closes

@@ -22,6 +22,7 @@ STATIONS: Mapping[str, Sequence[str]] = {
     "web": ("web",),
 }
 HL7: Mapping[str, Sequence[str]] = {"hl7": ("hl7",)}  # where settings name a port for it
+FHIRCAST: Mapping[str, Sequence[str]] = {"fhircast": ("fhircast",)}  # where settings name a hub
 LOOK_EVERY = 0.2  # seconds
 QUICK_DEATH = 10.0  # seconds: a station that dies sooner after its start is not restarted at once
 LONGEST_PAUSE = 30.0
@@ -30,9 +31,9 @@ STOP_SECONDS = 30.0
 log = structlog.get_logger(__name__)
 
 
-def stations(*, hl7: bool) -> Mapping[str, Sequence[str]]:
-    """Those of a site that takes HL7, or does not, each with the command that runs it."""
-    return {**STATIONS, **HL7} if hl7 else STATIONS
+def stations(*, hl7: bool, fhircast: bool) -> Mapping[str, Sequence[str]]:
+    """Those of a site that takes HL7 and FHIRcast, or does not, each with the command that runs it."""
+    return {**STATIONS, **(HL7 if hl7 else {}), **(FHIRCAST if fhircast else {})}
 
 
 class StationFailed(Exception):

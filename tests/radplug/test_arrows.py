@@ -84,7 +84,7 @@ MAY_IMPORT = {
 # Upstairs: wiring knows every floor, and these stand on it.
 ENTRANCES = {
     *("wiring", "clock", "worker", "stations", "doctor", "show", "demo", "demo_report", "acceptance", "cli"),
-    *("commands", "commitment_desk", "web", "hl7_in"),
+    *("commands", "commitment_desk", "web", "hl7_in", "fhircast"),
 }
 
 

@@ -50,8 +50,8 @@ def test_every_command_is_in_the_readme() -> None:
 def test_systemd_and_compose_have_the_stations_of_radplug_up() -> None:
     units = {p.stem.removeprefix("radplug-"): p.read_text() for p in (ROOT / "deploy/systemd").glob("*.service")}
     compose = yaml.safe_load((ROOT / "deploy/compose/compose.yaml").read_text())["services"]
-    assert set(units) == set(stations(hl7=True))
-    for name, command in stations(hl7=True).items():
+    assert set(units) == set(stations(hl7=True, fhircast=True))
+    for name, command in stations(hl7=True, fhircast=True).items():
         assert f"radplug.toml {' '.join(command)}\n" in units[name]
         assert compose[name]["command"] == list(command)
 
