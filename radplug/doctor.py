@@ -16,7 +16,7 @@ from dicom_io.typefaces import Typefaces
 from model_runtime.checkpoints.model_card import ModelCard
 from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
 from model_runtime.lora.adapter_card import AdapterCard
-from radplug import certificates
+from radplug import certificates, fhir_findings
 from radplug.embedded_redis import NoRedis, find_server
 from radplug.findings import Finding
 from radplug.records.database import WrongSchema
@@ -50,6 +50,7 @@ def examine(house: House) -> list[Finding]:
         _pacs,
         _fonts,
         _reporting,
+        _fhir,
     )
     return [finding for look in looks for finding in look(house)]
 
@@ -137,6 +138,10 @@ def _answers(host: str, port: int) -> bool:
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.settimeout(WAIT)
         return probe.connect_ex((host, port)) == 0
+
+
+def _fhir(house: House) -> Iterator[Finding]:
+    yield from fhir_findings.findings(house.settings)
 
 
 def _certificates(house: House) -> Iterator[Finding]:

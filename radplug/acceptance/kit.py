@@ -9,16 +9,23 @@ from datetime import timedelta
 from pathlib import Path
 
 from dicom_io.association import Peer
-from radplug.acceptance import checks_of_bad_days, checks_of_drafts, checks_of_receiving
+from radplug.acceptance import checks_of_bad_days, checks_of_drafts, checks_of_fhir, checks_of_receiving
 from radplug.acceptance.api import Api
 from radplug.acceptance.check import Check
 from radplug.acceptance.running_site import RunningSite, free_port
+from radplug.acceptance.simulated_fhir_server import SimulatedFhirServer
+from radplug.acceptance.simulated_hub import TOPIC, SimulatedHub
 from radplug.acceptance.simulated_pacs import SimulatedPacs
 from radplug.acceptance.simulated_ris import SimulatedRis
 from radplug.acceptance.target import Target
 from radplug.acceptance.ward import Ward
 
-CHECKS: tuple[Check, ...] = (*checks_of_receiving.CHECKS, *checks_of_drafts.CHECKS, *checks_of_bad_days.CHECKS)
+CHECKS: tuple[Check, ...] = (
+    *checks_of_receiving.CHECKS,
+    *checks_of_drafts.CHECKS,
+    *checks_of_bad_days.CHECKS,
+    *checks_of_fhir.CHECKS,
+)
 SCOPES = ("cases", "patients", "reports", "steer", "deliveries")  # that the kit's token needs
 OUR_AE, PACS_AE = "RADPLUG", "ACCEPTANCE"
 
@@ -43,12 +50,15 @@ def chosen(names: Iterable[str]) -> tuple[Check, ...]:
 @contextmanager
 def at_site(target: Target, root: Path) -> Iterator[Ward]:
     """A site's radplug, which has the simulated peers among its own: see docs/acceptance.md."""
-    with (
-        SimulatedPacs(target.pacs_ae_title, root / "pacs", target.pacs_port, target.listen_on) as pacs,
-        SimulatedRis(root / "ris", target.reporting_port, target.listen_on) as ris,
-    ):
-        radplug = Peer(target.ae_title, target.host, target.port)
-        yield Ward(radplug, pacs, ris, Api(target.worklist, target.token()), root, target.patience_seconds)
+    with ExitStack() as stack:
+        pacs = stack.enter_context(
+            SimulatedPacs(target.pacs_ae_title, root / "pacs", target.pacs_port, target.listen_on)
+        )
+        ris = stack.enter_context(SimulatedRis(root / "ris", target.reporting_port, target.listen_on))
+        fhir = stack.enter_context(SimulatedFhirServer(port=target.fhir_port)) if target.fhir_port else None
+        hub = stack.enter_context(SimulatedHub(port=target.hub_port)) if target.hub_port else None
+        radplug, api = Peer(target.ae_title, target.host, target.port), Api(target.worklist, target.token())
+        yield Ward(radplug, pacs, ris, api, root, target.patience_seconds, fhir=fhir, hub=hub)
 
 
 @contextmanager
@@ -57,14 +67,16 @@ def embedded(root: Path, *, checkpoint: Path | None = None, instances: int = 300
     with ExitStack() as stack:
         pacs = stack.enter_context(SimulatedPacs(PACS_AE, root / "pacs"))
         ris = stack.enter_context(SimulatedRis(root / "ris"))
+        fhir, hub = stack.enter_context(SimulatedFhirServer()), stack.enter_context(SimulatedHub())
         port = free_port()
-        running = stack.enter_context(RunningSite(root, _toml(root, port, pacs, ris, checkpoint)))
+        toml = _toml(root, port, pacs, ris, checkpoint) + _fhir_toml(fhir, hub)
+        running = stack.enter_context(RunningSite(root, toml))
         house = running.house
         now = house.now()
         token = house.tokens.make("acceptance", SCOPES, now, now + timedelta(days=1))
         address = next(station.detail for station in house.stations.all() if station.name == "web")
         radplug = Peer(OUR_AE, "127.0.0.1", port)
-        yield Ward(radplug, pacs, ris, Api(address, token), root, instances=instances)
+        yield Ward(radplug, pacs, ris, Api(address, token), root, instances=instances, fhir=fhir, hub=hub)
 
 
 def _toml(root: Path, port: int, pacs: SimulatedPacs, ris: SimulatedRis, checkpoint: Path | None) -> str:
@@ -94,4 +106,15 @@ port = {pacs.port}
 name = "ris"
 host = "127.0.0.1"
 port = {ris.port}
+"""
+
+
+def _fhir_toml(fhir: SimulatedFhirServer, hub: SimulatedHub) -> str:
+    return f"""
+[[fhir]]
+name = "fhir"
+url = "{fhir.url}"
+[fhircast]
+url = "{hub.url}"
+topics = {{ "acceptance" = "{TOPIC}" }}
 """

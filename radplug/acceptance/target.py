@@ -26,6 +26,8 @@ class Target(BaseModel):
     pacs_ae_title: str = Field("ACCEPTANCE", description="the kit's, a [[pacs]] and a calling AE title there")
     pacs_port: int = Field(ge=1, le=65535, description="where that [[pacs]] is said to listen: here")
     reporting_port: int = Field(ge=1, le=65535, description="where the kit's [[reporting]] is said to listen: here")
+    fhir_port: int | None = Field(None, description="where the kit's [[fhir]] is said to listen, on radplug's machine")
+    hub_port: int | None = Field(None, description="where its [fhircast] hub is said to listen, on radplug's machine")
     listen_on: str = Field("0.0.0.0", description="the address that the simulated peers listen on")
     patience_seconds: float = Field(
         120.0, gt=0, description="how long a case may take, its last image to its deliveries"

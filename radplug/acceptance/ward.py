@@ -16,6 +16,8 @@ from dicom_io.sending import Source, send_each
 from radplug.acceptance import synthetic_study
 from radplug.acceptance.api import Api
 from radplug.acceptance.returned import ReturnedOru, ReturnedSr
+from radplug.acceptance.simulated_fhir_server import SimulatedFhirServer
+from radplug.acceptance.simulated_hub import SimulatedHub
 from radplug.acceptance.simulated_pacs import SimulatedPacs
 from radplug.acceptance.simulated_ris import SimulatedRis
 from radplug.acceptance.synthetic_study import SyntheticStudy
@@ -41,6 +43,8 @@ class Ward:
     patience: float = 60.0
     instances: int = 3000  # of the big study
     storescu: str = ""  # DCMTK's, where files are to be sent by it instead of by us
+    fhir: SimulatedFhirServer | None = None
+    hub: SimulatedHub | None = None
     _studies: int = field(default=0, init=False)
 
     @property

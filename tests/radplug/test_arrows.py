@@ -76,6 +76,7 @@ MAY_IMPORT = {
         *("dicom_io", "hl7", "model_runtime.canvas", "model_runtime.draft_text"),
     },
     "radplug.certificates": {"radplug.findings", "radplug.settings", "dicom_io"},
+    "radplug.fhir_findings": {"radplug.certificates", "radplug.findings", "radplug.settings", "dicom_io.errors"},
     "radplug.destinations": {
         *("radplug.certificates", "radplug.domain", "radplug.fhir", "radplug.settings", "radplug.study_store"),
         *("dicom_io", "hl7"),
