@@ -57,10 +57,9 @@ def _hub(hub: FhircastSettings) -> tuple[bool, str]:
 def _asked(whom: Trusted, url: str) -> httpx2.Response:
     """Raises _Silent."""
     try:
-        headers = {"Accept": "application/fhir+json"} | (
-            {"Authorization": f"Bearer {whom.token}"} if whom.token else {}
-        )
-        return httpx2.get(url, headers=headers, verify=certificates.asking(whom), timeout=WAIT)
+        token, tls = whom.token, certificates.asking(whom)
+        shown = {"Authorization": f"Bearer {token}"} if token else {}
+        return httpx2.get(url, headers={"Accept": "application/fhir+json", **shown}, verify=tls, timeout=WAIT)
     except (SettingsError, UnusableCertificate) as error:
         raise _Silent(str(error)) from error
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
