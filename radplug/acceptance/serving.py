@@ -16,7 +16,14 @@ def served(application: FastAPI, host: str, port: int = 0) -> Iterator[int]:
     """Serve it while the block runs (port 0: a free one); gives the port."""
     with socket.create_server((host, port)) as listening:
         server = _Server(
-            uvicorn.Config(application, log_config=None, ws="websockets-sansio", timeout_graceful_shutdown=1)
+            uvicorn.Config(
+                application,
+                log_config=None,
+                access_log=False,
+                log_level="warning",
+                ws="websockets-sansio",
+                timeout_graceful_shutdown=1,
+            )
         )
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()
