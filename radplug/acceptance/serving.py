@@ -10,16 +10,21 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
+from dicom_io.certificates import Files
+
 
 @contextmanager
-def served(application: FastAPI, host: str, port: int = 0) -> Iterator[int]:
-    """Serve it while the block runs (port 0: a free one); gives the port."""
+def served(application: FastAPI, host: str, port: int, tls: Files | None) -> Iterator[int]:
+    """Serve it while the block runs (port 0: a free one), by HTTPS with `tls`; gives the port."""
+    certificate, key = tls.own if tls and tls.own else (None, None)
     with socket.create_server((host, port)) as listening:
         server = _Server(
             uvicorn.Config(
                 application,
                 log_config=None,
                 access_log=False,
+                ssl_certfile=certificate,
+                ssl_keyfile=key,
                 log_level="warning",
                 ws="websockets-sansio",
                 timeout_graceful_shutdown=1,

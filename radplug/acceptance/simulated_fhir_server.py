@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 from fastapi import FastAPI, Request, Response
 from fhir.resources.R4B.diagnosticreport import DiagnosticReport
 
+from dicom_io.certificates import Files
 from radplug.acceptance.serving import served
 from radplug.fhir.errors import Malformed
 from radplug.fhir.validated import validated
@@ -24,24 +25,24 @@ JSON = "application/fhir+json"
 class SimulatedFhirServer:
     """Keeps every version of each DiagnosticReport, oldest first; wants `token`, where one is given."""
 
-    def __init__(self, token: str = "", port: int = 0, host: str = HOST) -> None:
+    def __init__(self, token: str = "", port: int = 0, host: str = HOST, tls: Files | None = None) -> None:
         self.reports: dict[str, list[dict[str, Any]]] = {}
         self.asked: list[str] = []  # methods of what came, in order
         self.refusing = 0  # with which status everything is answered; 0: as is right
         self.careless = False  # it answers a search with everything that it has
-        self._token, self._host, self.port = token, host, port
+        self._token, self._host, self.port, self._tls = token, host, port, tls
         self._stack = ExitStack()
 
     @property
     def url(self) -> str:
-        return f"http://{self._host}:{self.port}/r4"
+        return f"{'https' if self._tls else 'http'}://{self._host}:{self.port}/r4"
 
     def of_study(self, study_uid: str) -> list[dict[str, Any]]:
         """Every version of the report on a study, oldest first."""
         return next((versions for versions in self.reports.values() if _has(versions[-1], study_uid)), [])
 
     def __enter__(self) -> Self:
-        self.port = self._stack.enter_context(served(self._application(), self._host, self.port))
+        self.port = self._stack.enter_context(served(self._application(), self._host, self.port, self._tls))
         return self
 
     def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
@@ -68,6 +69,10 @@ class SimulatedFhirServer:
                 return _outcome(401, "login")
             answer: Response = await go_on(request)
             return answer
+
+        @application.get("/r4/metadata")
+        async def capabilities() -> Response:
+            return _answer(200, {"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1"})
 
         @application.get("/r4/DiagnosticReport")
         async def search(identifier: str) -> Response:

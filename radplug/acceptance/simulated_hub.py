@@ -21,6 +21,8 @@ from typing import Any, Self
 import httpx2
 from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
 
+from dicom_io import tls as transport
+from dicom_io.certificates import Files
 from radplug.acceptance.serving import served
 
 HOST = "127.0.0.1"
@@ -38,7 +40,7 @@ class _Subscriber:
 class SimulatedHub:
     """Knows the session TOPIC; wants `token`, where one is given."""
 
-    def __init__(self, token: str = "", port: int = 0, host: str = HOST) -> None:
+    def __init__(self, token: str = "", port: int = 0, host: str = HOST, tls: Files | None = None) -> None:
         self.content: dict[str, Element] = {}  # of the open report, by type and id
         self.version = ""
         self.lease_seconds = 7200.0
@@ -50,13 +52,13 @@ class SimulatedHub:
         self._answers: dict[str, int] = {}
         self._subscribers: dict[str, _Subscriber] = {}
         self._changed = threading.Condition()
-        self._token, self._host, self.port = token, host, port
+        self._token, self._host, self.port, self._tls = token, host, port, tls
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stack = ExitStack()
 
     @property
     def url(self) -> str:
-        return f"http://{self._host}:{self.port}/hub"
+        return f"{'https' if self._tls else 'http'}://{self._host}:{self.port}/hub"
 
     # ── the reporting client ──
 
@@ -90,7 +92,8 @@ class SimulatedHub:
         """Ask the hub for an event, as any subscriber may; how the subscriber answers to it."""
         event = {"hub.topic": TOPIC, "hub.event": name, "context": context}
         notification = _notification(event | ({"context.versionId": version} if version else {}))
-        answer = httpx2.post(self.url, json=notification, headers=self._headers())
+        verify = transport.calling(Files(self._tls.authorities)) if self._tls else True
+        answer = httpx2.post(self.url, json=notification, headers=self._headers(), verify=verify)
         return self.answer(notification["id"]) if answer.is_success else answer.status_code
 
     def say(self, message: str | Element) -> None:
@@ -117,7 +120,7 @@ class SimulatedHub:
     # ── on the network ──
 
     def __enter__(self) -> Self:
-        self.port = self._stack.enter_context(served(self._application(), self._host, self.port))
+        self.port = self._stack.enter_context(served(self._application(), self._host, self.port, self._tls))
         return self
 
     def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
@@ -171,7 +174,7 @@ class SimulatedHub:
         with self._changed:
             self.subscriptions += 1
             self._changed.notify_all()
-        endpoint = f"ws://{self._host}:{self.port}/channel/{id}"
+        endpoint = f"{'wss' if self._tls else 'ws'}://{self._host}:{self.port}/channel/{id}"
         return Response(json.dumps({"hub.channel.endpoint": endpoint}), 202, media_type="application/json")
 
     async def _follow(self, socket: WebSocket, subscriber: _Subscriber) -> None:

@@ -107,7 +107,8 @@ def test_what_is_dictated_stands_in_the_draft_and_the_draft_stands_in_the_report
     assert any(SAID in each.valueString for each in observations)
     assert reports(hub)[0].startswith(BANNER)
     assert [each["reference"] for each in report["result"]] == [f"Observation/{each.id}" for each in observations]
-    assert phrases(home, case) == [("FINDINGS", SAID), ("IMPRESSION", "Rest.")]  # our own content is none of them
+    assert hub.put(REPORT) == 200  # once this is answered, our own content has come back to us
+    assert phrases(home, case) == [("FINDINGS", SAID), ("IMPRESSION", "Rest.")]
     assert home.viewing.case(case.id).version == 1
 
 
@@ -174,6 +175,7 @@ def test_a_hub_that_comes_after_us(home: House, hub: SimulatedHub, tmp_path: Pat
 def test_an_event_that_was_missed_is_made_up_for(home: House, followed: SimulatedHub, tmp_path: Path) -> None:
     hub, case = followed, send_study(home, tmp_path / "study")
     hub.open(REPORT, case.study_uid)
+    hub.put(REPORT)  # once this is answered, the version is known
     hub.content["Observation/o1"] = observation("o1", "Missed.")
     hub.version = "a version that nobody was told of"
     hub.put(REPORT, observation("o2", "Heard."))
@@ -183,6 +185,7 @@ def test_an_event_that_was_missed_is_made_up_for(home: House, followed: Simulate
 def test_a_draft_for_a_stale_version_is_offered_anew(home: House, followed: SimulatedHub, tmp_path: Path) -> None:
     hub, case = followed, send_study(home, tmp_path / "study")
     hub.open(REPORT, case.study_uid)
+    hub.put(REPORT)  # once this is answered, the version is known
     hub.version = "moved on"
     drafted(home, case)
     assert hub.wait_for(lambda: hub.refusals == 1)
