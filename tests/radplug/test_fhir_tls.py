@@ -9,7 +9,7 @@ import pytest
 from certificates import authority
 from houses import send_study
 from peers import free_port, wait_until
-from test_fhircast import REPORT, SAID, at_work, events, phrases
+from reading_sessions import REPORT, SAID, at_work, events, phrases
 
 from dicom_io.certificates import Files
 from radplug import pipeline
