@@ -97,7 +97,7 @@ class Documents:
     def drafted(self, case: Case, draft: Draft, instances: Sequence[KeptInstance]) -> resources.Drafted:
         """The draft as FHIR resources are made from it."""
         report = self._report(case, draft, _source(draft, instances).instance)
-        return resources.Drafted(report, case.patient, case.study_uid, case.study_date, draft.version, draft.drafted_at)
+        return resources.Drafted(report, case.patient, case.study_uid, case.study_date, draft.drafted_at)
 
     def _diagnostic_report(
         self, case: Case, draft: Draft, instances: Sequence[KeptInstance], sr_within: Document

@@ -108,7 +108,7 @@ def follow_sessions(house: House) -> None:
     """The FHIRcast station: takes part in reporting sessions until told to stop."""
     s = house.settings.fhircast
     if not s.on:
-        raise StationFailed("fhircast.url or fhircast.topics is not set, so there is no session to join; set both")
+        raise StationFailed("fhircast.url is not set, so there is no session to join; name the hub, and its topics")
     from radplug.fhircast import station
 
     with at_work(house, "fhircast") as stop:

@@ -130,7 +130,8 @@ class SimulatedHub:
     def away(self) -> Iterator[None]:
         """Within the block nobody listens there; what is open stays open."""
         self._stack.close()
-        self._subscribers.clear()
+        with self._changed:
+            self._subscribers.clear()
         try:
             yield
         finally:
@@ -166,12 +167,12 @@ class SimulatedHub:
         if (form.get("hub.channel.type"), form.get("hub.topic")) != ("websocket", TOPIC):
             return Response("hub.channel.type or hub.topic", 400)
         named = form.get("hub.channel.endpoint", "").rpartition("/")[2]
-        if form["hub.mode"] == "unsubscribe":
-            self._subscribers.pop(named, None)
-            return Response(status_code=202)
         id = named or secrets.token_urlsafe(16)
-        self._subscribers.setdefault(id, _Subscriber([])).events = form["hub.events"].lower().split(",")
         with self._changed:
+            if form["hub.mode"] == "unsubscribe":
+                self._subscribers.pop(named, None)
+                return Response(status_code=202)
+            self._subscribers.setdefault(id, _Subscriber([])).events = form["hub.events"].lower().split(",")
             self.subscriptions += 1
             self._changed.notify_all()
         endpoint = f"{'wss' if self._tls else 'ws'}://{self._host}:{self.port}/channel/{id}"

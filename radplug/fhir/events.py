@@ -18,8 +18,7 @@ from radplug.fhir.errors import Malformed
 from radplug.fhir.resources import Element, instant
 
 OPEN, UPDATE = "diagnosticreport-open", "diagnosticreport-update"
-SELECT, CLOSE = "diagnosticreport-select", "diagnosticreport-close"
-SYNC_ERROR = "syncerror"
+CLOSE, SYNC_ERROR = "diagnosticreport-close", "syncerror"
 WANTED: Final = (
     "DiagnosticReport-open",
     "DiagnosticReport-update",
@@ -105,18 +104,14 @@ class Current(_Words):
 
 def read(message: str | bytes) -> Notification | Standing:
     """What came over the channel. Raises Malformed."""
-    if '"hub.mode"' in (message if isinstance(message, str) else message.decode("utf-8", "replace")):
+    if "hub.mode" in _object(message):
         return _read(Standing, message, "confirmation")
     return _read(Notification, message, "event notification")
 
 
 def id_of(message: str | bytes) -> str:
     """Of what is no event otherwise; empty where it has none."""
-    try:
-        named = json.loads(message)
-    except ValueError:
-        return ""
-    return str(named.get("id", "")) if isinstance(named, dict) else ""
+    return str(_object(message).get("id", ""))
 
 
 def notification(topic: str, name: str, context: Iterable[Element], at: datetime, version: str = "") -> Notification:
@@ -154,6 +149,14 @@ def sync_error_codes(event: Event) -> dict[str, str]:
             if isinstance(coding, dict) and str(coding.get("system", "")).startswith(_SYNC):
                 codes[str(coding["system"]).removeprefix(_SYNC)] = str(coding.get("code", ""))[:100]
     return codes
+
+
+def _object(message: str | bytes) -> Element:
+    try:
+        made = json.loads(message)
+    except ValueError:
+        return {}
+    return made if isinstance(made, dict) else {}
 
 
 def _read(kind: type[_Kind], given: str | bytes, what: str) -> _Kind:

@@ -29,6 +29,7 @@ OBSERVED: Final = "preliminary"  # the status of each Observation
 BANNER: Final = Code("18782-3", "LN", "Radiology Study observation (narrative)")
 UIDS: Final = "urn:dicom:uid"
 IDENTIFIERS: Final = "http://terminology.hl7.org/CodeSystem/v2-0203"
+_CATEGORIES: Final = "http://terminology.hl7.org/CodeSystem/observation-category"
 _SYSTEMS: Final[Mapping[str, str]] = {
     "LN": "http://loinc.org",
     "DCM": "http://dicom.nema.org/resources/ontology/DCM",
@@ -52,7 +53,6 @@ class Drafted:
     patient: Patient
     study_uid: str
     study_date: str  # DA
-    version: int
     at: datetime
 
     @property
@@ -96,7 +96,7 @@ def standalone(drafted: Drafted, sr: bytes) -> Element:
     made["contained"] = [
         {**_patient(drafted.patient), "id": "patient"},
         {**_study(drafted), "id": "study", "subject": patient},
-        {**device_of(drafted.report.device), "id": "device"},
+        {**_device(drafted.report.device), "id": "device"},
         *observations,
     ]
     made["imagingStudy"] = [{"reference": "#study"}]
@@ -120,7 +120,7 @@ def report(drafted: Drafted, subject: Element, results: list[Element]) -> Elemen
         "identifier": [{"system": system, "value": value}],
         "status": STATUS,
         "category": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0074", "code": "RAD"}]}],
-        "code": coded(drafted.report.title),
+        "code": _coded(drafted.report.title),
         "subject": subject,
         **({"effectiveDateTime": day} if (day := _date(drafted.study_date)) else {}),
         "issued": instant(drafted.at),
@@ -142,14 +142,8 @@ def observation(code: Code, text: str, at: datetime, subject: Element, device: E
     return {
         "resourceType": "Observation",
         "status": OBSERVED,
-        "category": [
-            {
-                "coding": [
-                    {"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "imaging"},
-                ]
-            }
-        ],
-        "code": coded(code),
+        "category": [{"coding": [{"system": _CATEGORIES, "code": "imaging"}]}],
+        "code": _coded(code),
         "subject": subject,
         "issued": instant(at),
         "valueString": text,
@@ -178,7 +172,7 @@ def _study(drafted: Drafted) -> Element:
     return {"resourceType": "ImagingStudy", "identifier": identifiers, "status": "available"}
 
 
-def device_of(device: Device) -> Element:
+def _device(device: Device) -> Element:
     """Who has written: the installation, with the model and all that it was made with."""
     return {
         "resourceType": "Device",
@@ -203,7 +197,7 @@ def _order_numbers(requested: RequestedProcedure) -> list[Element]:
     return [{"type": _identifier_type(kind), "value": number} for kind, number in numbers.items() if number]
 
 
-def coded(code: Code) -> Element:
+def _coded(code: Code) -> Element:
     """A CodeableConcept; a scheme that FHIR has no name for is left out."""
     system = {"system": _SYSTEMS[code.scheme]} if code.scheme in _SYSTEMS else {}
     return {"coding": [{**system, "code": code.value, "display": code.meaning}], "text": code.meaning}

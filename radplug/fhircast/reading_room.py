@@ -54,15 +54,12 @@ class ReadingRoom:
         """
         if report.signed:
             return []
-        house, at = self._house, self._house.now()
         phrases, refused = self._phrases(report)
-        said_before = bool(before and self._phrases(before)[0])
-        if phrases:
-            house.notices.act(Dictated(tuple(phrases)), at)
-        elif said_before and not refused:
-            house.notices.act(Withdrawn(report.accession_number, report.study_uid, self._source), at)
-        if phrases or said_before:
-            house.audit.note("dictated", phrases=len(phrases), source=self._source)
+        said_before = self._phrases(before)[0] if before else []
+        if _words(phrases) != _words(said_before) and not (refused and not phrases):
+            withdrawn = Withdrawn(report.accession_number, report.study_uid, self._source)
+            self._house.notices.act(Dictated(tuple(phrases)) if phrases else withdrawn, self._house.now())
+            self._house.audit.note("dictated", phrases=len(phrases), source=self._source)
         known = before.content if before else {}
         changed = [reason for key, reason in refused.items() if known.get(key) != report.content[key]]
         return list(dict.fromkeys(changed))
@@ -83,9 +80,9 @@ class ReadingRoom:
         house, case = self._house, self._case(report)
         if case is None or case.state not in (CaseState.DRAFTED, CaseState.DELIVERED) or report.signed:
             return None
-        chosen = case.routing.destinations
         if self._shared.get(report.report) == (case.id, case.version):
             return None
+        chosen = case.routing.destinations
         if chosen is not None and house.settings.fhircast.name not in chosen:
             return None
         if house.desks.in_hand(case.id) and house.desks.of(case.id, house.now()).ending is Ending.DISCARDED:
@@ -133,3 +130,7 @@ class ReadingRoom:
                     for section, text in parts(said.called, said.text, known)
                 ]
         return phrases, refused
+
+
+def _words(phrases: list[Dictation]) -> list[tuple[str, str]]:
+    return [(phrase.section, phrase.text) for phrase in phrases]

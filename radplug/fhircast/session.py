@@ -89,7 +89,11 @@ class Session:
 
     def _catch_up(self, hub: Hub) -> None:
         """What is open now, as the hub has it; one that does not tell is believed to have told all by events."""
-        answer = hub.current()
+        try:
+            answer = hub.current()
+        except Malformed as error:
+            log.warning("the hub does not tell what is open", session=self._name, reason=str(error))
+            answer = None
         if answer is not None:
             try:
                 report = open_report.current(answer)
@@ -135,6 +139,7 @@ class Session:
         try:
             match event.name:
                 case events.OPEN:
+                    self._open = None  # whatever comes: the one before is not the current one any more
                     self._open, self._in_step = open_report.opened(event), False
                 case events.UPDATE if report:
                     self._update(report, event)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from radplug.settings.values import Name, Seconds, Section, SecureUrl, secret_in
 
@@ -42,4 +42,10 @@ class FhircastSettings(Trusted):
 
     @property
     def on(self) -> bool:
-        return self.url is not None and bool(self.topics)
+        return self.url is not None
+
+    @model_validator(mode="after")
+    def _has_sessions(self) -> FhircastSettings:
+        if self.on and not self.topics:
+            raise ValueError('url names a hub and topics no session there; name one, { "room-1" = "its topic" }')
+        return self

@@ -25,6 +25,7 @@ def written(tmp_path: Path, toml: str) -> Path:
         ('[[pacs]]\nname = "a"\nhost = "h"\nport = 1', "pacs.0.ae_title"),
         ('[[reporting]]\nname = "a"\nhost = "h"\nport = 1\nstatus = "F"', "reporting.0.status"),
         ("[store]\nkeep_free_mib = -1", "store.keep_free_mib"),
+        ('[fhircast]\nurl = "https://hub.example"', "fhircast: Value error, url names a hub and topics no session"),
         ("[model", "not TOML"),
         (
             '[[pacs]]\nname = "a"\nhost = "h"\nport = 1\nae_title = "P"\n'
