@@ -82,8 +82,8 @@ class ReadingRoom:
             return None
         if self._shared.get(report.report) == (case.id, case.version):
             return None
-        chosen = case.routing.destinations
-        if chosen is not None and house.settings.fhircast.name not in chosen:
+        chosen, hub = case.routing.destinations, house.settings.fhircast
+        if not hub.publish or (chosen is not None and hub.name not in chosen):
             return None
         if house.desks.in_hand(case.id) and house.desks.of(case.id, house.now()).ending is Ending.DISCARDED:
             return None

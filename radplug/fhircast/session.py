@@ -81,8 +81,7 @@ class Session:
                 try:
                     message = channel.recv(timeout=LOOK_EVERY)
                 except TimeoutError:
-                    if self._house.settings.fhircast.publish:
-                        self._share(hub)
+                    self._share(hub)
                 else:
                     self._take(hub, channel, message)
             hub.unsubscribe(endpoint)

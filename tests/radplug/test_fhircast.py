@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from fhir.resources.R4B.diagnosticreport import DiagnosticReport
 from fhir.resources.R4B.observation import Observation
-from houses import send_study
+from houses import ruled, send_study
 from peers import wait_until
 from reading_sessions import REPORT, SAID, at_work, events, phrases
 
@@ -20,7 +21,9 @@ from dicom_io.report import BANNER
 from radplug import pipeline
 from radplug.acceptance.simulated_hub import TOPIC, SimulatedHub, observation
 from radplug.desk import Flaw
-from radplug.domain import Case, CaseState
+from radplug.domain import Case, CaseState, Dictation
+from radplug.fhir.open_report import OpenReport
+from radplug.fhircast.reading_room import ReadingRoom
 from radplug.records.schema import dictations
 from radplug.wiring import House
 
@@ -230,14 +233,29 @@ def test_a_signed_report_is_left_alone(home: House, followed: SimulatedHub, tmp_
     assert [each["session"] for each in events(home, "FHIRcast session joined")] == ["room-1"]
 
 
-def test_a_discarded_draft_is_not_put_there(home: House, followed: SimulatedHub, tmp_path: Path) -> None:
-    hub, case = followed, send_study(home, tmp_path / "study")
+RULE = '[[rule]]\nname = "elsewhere"\ndestinations = ["pacs"]\n'
+PACS = [{"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": 1}]
+
+
+@pytest.mark.parametrize("wanted", ["yes", "no, says a rule", "no, say the settings"])
+def test_a_draft_is_put_where_the_site_wants_it_unless_it_is_old_or_discarded(
+    build: Callable[..., House], tmp_path: Path, wanted: str
+) -> None:
+    ruling = ruled(tmp_path, RULE) if "rule" in wanted else {}
+    session = {"url": "http://127.0.0.1:1", "topics": {"room-1": TOPIC}, "publish": "settings" not in wanted}
+    home = build(fhircast=session, pacs=PACS, **ruling)
+    case, room = send_study(home, tmp_path / "study"), ReadingRoom(home, "room-1")
+    report = OpenReport("DiagnosticReport/r", "1", case.study_uid, "", "Patient/p", "ImagingStudy/s")
+    assert room.draft_for(report) is None  # there is none yet
+    drafted(home, case)
+    assert (room.draft_for(report) is not None) is (wanted == "yes")
+    assert room.draft_for(replace(report, content={report.report: {"status": "amended"}})) is None
+    home.receiving.add_dictation(Dictation("FINDINGS", SAID, "test", home.now(), study_uid=case.study_uid))
+    assert room.draft_for(report) is None  # a newer one is in the making
     drafted(home, case)
     desk = home.desks.of(case.id, home.now())
     home.desks.discard(desk, Flaw.WRONG, by="maria", now=home.now())
-    hub.open(REPORT, case.study_uid)
-    hub.put(REPORT)
-    assert shared(hub) == []
+    assert room.draft_for(report) is None
 
 
 def test_a_subscription_is_renewed_in_time(home: House, hub: SimulatedHub) -> None:
