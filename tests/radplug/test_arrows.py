@@ -188,6 +188,8 @@ def test_there_is_no_ring(parts: int | None) -> None:
         "radplug.pipeline",
         "radplug.clock",
         "radplug.worker",
+        "radplug.fhircast.station",
+        "radplug.documents",
         "dicom_io.listener",
         "hl7.oru",
     ],
