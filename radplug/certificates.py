@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from ssl import SSLContext, create_default_context
 
 from dicom_io import tls
 from dicom_io.certificates import Files, ends
@@ -13,7 +14,14 @@ from dicom_io.errors import UnusableCertificate
 from dicom_io.sending import Peer
 from dicom_io.tls import Contexts, Renewed
 from radplug.findings import Finding
-from radplug.settings import ListenerTlsSettings, ModalityWorklistSettings, PacsDestination, PeerTlsSettings, Settings
+from radplug.settings import (
+    ListenerTlsSettings,
+    ModalityWorklistSettings,
+    PacsDestination,
+    PeerTlsSettings,
+    Settings,
+    Trusted,
+)
 
 WARNING_TIME = timedelta(days=30)
 
@@ -54,6 +62,11 @@ def _called(peer: Peer, settings: PeerTlsSettings | ListenerTlsSettings | None) 
     named = replace(peer, server_name=settings.server_name) if isinstance(settings, PeerTlsSettings) else peer
     contexts = calling_with(settings)
     return lambda: replace(named, tls=contexts())
+
+
+def asking(settings: Trusted) -> SSLContext:
+    """TLS for those whom we ask by HTTPS. Raises UnusableCertificate."""
+    return tls.calling(Files(settings.ca, None)) if settings.ca else create_default_context()
 
 
 def findings(settings: Settings) -> Iterator[Finding]:

@@ -19,12 +19,30 @@ from hl7 import acknowledgement, checks, mllp, oru
 from hl7.message import Message
 from radplug import certificates, web_services
 from radplug.domain import Commitment, Delivery, DeliveryRefused, DestinationUnavailable, DocumentKind
-from radplug.settings import DicomwebDestination, PacsDestination, ReportingDestination
+from radplug.fhir import checks as fhir_checks
+from radplug.fhir import errors as fhir_errors
+from radplug.fhir import pushing
+from radplug.settings import (
+    DicomwebDestination,
+    FhirDestination,
+    PacsDestination,
+    ReportingDestination,
+    SettingsError,
+)
 from radplug.study_store import StudyStore
+
+# What may be otherwise when it is tried again: somebody may also have mended a file by then.
+LATER = (
+    dicom_io.errors.Unavailable,
+    dicom_io.errors.UnusableCertificate,
+    hl7.errors.Unavailable,
+    fhir_errors.Unavailable,
+    SettingsError,
+)
 
 
 class Destinations:
-    """The site's PACS, DICOMweb servers and reporting systems, by name; `ae_title` is ours."""
+    """The site's PACS, DICOMweb servers, reporting systems and FHIR servers, by name; `ae_title` is ours."""
 
     def __init__(
         self,
@@ -34,12 +52,14 @@ class Destinations:
         pacs: Sequence[PacsDestination],
         dicomweb: Sequence[DicomwebDestination] = (),
         reporting: Sequence[ReportingDestination],
+        fhir: Sequence[FhirDestination],
     ) -> None:
         self._store = store
         self._ae_title = ae_title
         self._pacs = {p.name: (p, certificates.calling(p)) for p in pacs}
         self._dicomweb = {d.name: d for d in dicomweb}
         self._reporting = {r.name: (r, certificates.calling_with(r.tls)) for r in reporting}
+        self._fhir = {f.name: f for f in fhir}
 
     def send(self, delivery: Delivery) -> str:
         """The destination's answer in words.
@@ -52,14 +72,16 @@ class Destinations:
         try:
             if delivery.document.kind.is_hl7:
                 return self._send_oru(data, delivery)
+            if delivery.document.kind is DocumentKind.FHIR:
+                return self._send_resource(data, delivery)
             return self._send_object(data, delivery)
         except KeyError:
             raise DeliveryRefused(f"no destination is named {delivery.destination}; name one so, then resend") from None
         except hl7.errors.NoTls as error:
             raise DestinationUnavailable(f"{error}: {explained(error.reason)}") from error
-        except (dicom_io.errors.Unavailable, dicom_io.errors.UnusableCertificate, hl7.errors.Unavailable) as error:
+        except LATER as error:
             raise DestinationUnavailable(str(error)) from error
-        except (dicom_io.errors.DicomError, hl7.errors.Hl7Error) as error:
+        except (dicom_io.errors.DicomError, hl7.errors.Hl7Error, fhir_errors.FhirError) as error:
             raise DeliveryRefused(str(error)) from error
 
     def patience(self, destination: str) -> timedelta | None:
@@ -119,6 +141,13 @@ class Destinations:
         acknowledged = acknowledgement.read(answer)
         acknowledgement.settle(acknowledged, delivery.document.id)
         return acknowledged.code
+
+    def _send_resource(self, data: bytes, delivery: Delivery) -> str:
+        to = self._fhir[delivery.destination]
+        _require_fit(fhir_checks.check(data))
+        _require_fit(_faults(fhir_checks.sr_of(data), DocumentKind.SR))
+        server = pushing.Server(to.url, to.token, certificates.asking(to), to.timeout_seconds)
+        return pushing.push(server, data)
 
 
 def _faults(data: bytes, kind: DocumentKind) -> Sequence[str]:

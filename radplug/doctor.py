@@ -19,7 +19,7 @@ from hl7.errors import NoTls, Unavailable
 from model_runtime.checkpoints.model_card import ModelCard
 from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
 from model_runtime.lora.adapter_card import AdapterCard
-from radplug import certificates, commitment_findings, web_services
+from radplug import certificates, commitment_findings, fhir_findings, web_services
 from radplug.embedded_redis import NoRedis, find_server
 from radplug.findings import Finding
 from radplug.records.database import WrongSchema
@@ -56,6 +56,7 @@ def examine(house: House) -> list[Finding]:
         commitment_findings.findings,
         _fonts,
         _reporting,
+        _fhir,
     )
     return [finding for look in looks for finding in look(house)]
 
@@ -145,6 +146,10 @@ def _answers(host: str, port: int) -> bool:
         return probe.connect_ex((host, port)) == 0
 
 
+def _fhir(house: House) -> Iterator[Finding]:
+    yield from fhir_findings.findings(house.settings)
+
+
 def _certificates(house: House) -> Iterator[Finding]:
     yield from certificates.findings(house.settings)
 
@@ -155,7 +160,7 @@ def _stations(house: House) -> Iterator[Finding]:
     except WrongSchema:
         return  # said already
     found = {station.name: station for station in house.stations.all()}
-    for name in stations(hl7=house.settings.hl7.on, asks=house.settings.asks):
+    for name in stations(house.settings.further_stations):
         station = found.get(name)
         if station is None:
             yield Finding(f"station {name}", False, "is not at work; start `radplug up`, or its systemd unit")
@@ -276,8 +281,8 @@ def _gpu(house: House) -> Iterator[Finding]:
 
 
 def _pacs(house: House) -> Iterator[Finding]:
-    if not house.settings.objects and not house.settings.reporting:
-        text = "no [[pacs]], [[dicomweb]] or [[reporting]] is set, so drafts go nowhere; name one"
+    if not house.settings.destinations:
+        text = "no [[pacs]], [[dicomweb]], [[reporting]] or [[fhir]] is set, so drafts go nowhere; name one"
         yield Finding("destinations", False, text)
     for pacs in house.settings.pacs:
         yield _echo(f"PACS {pacs.name}", pacs, house)

@@ -1,4 +1,4 @@
-"""A draft in the format of each destination: DICOM objects for a PACS or archive, HL7 ORU^R01 for a reporting system.
+"""A draft in the format of each destination: DICOM objects, HL7 ORU^R01, FHIR DiagnosticReport.
 
 Documents are minted here, once. They are written before the draft's row, so a resend is the same document, and under
 names of their own: what a worker that has lost its case still writes is beside the other's, and never sent.
@@ -6,6 +6,7 @@ names of their own: what a worker that has lost its case still writes is beside 
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections import Counter
 from collections.abc import Sequence
@@ -27,12 +28,14 @@ from model_runtime.canvas import Code
 from model_runtime.draft_text import DraftText
 from radplug import __version__
 from radplug.domain import Case, Document, DocumentKind, Draft, KeptInstance, NotDraftable
+from radplug.fhir import resources
 from radplug.records.viewing import Viewing
-from radplug.settings import DeviceSettings, ObjectDestination, ReportingDestination
+from radplug.settings import DeviceSettings, FhirDestination, ObjectDestination, ReportingDestination, Shape
 from radplug.shapes import Shapes
 from radplug.study_store import StudyStore
 
 ELEMENTS = {sr.FINDINGS.value: sr.FINDING, sr.IMPRESSIONS.value: sr.IMPRESSION}  # what a section's text is, CID 7002
+SR_WITHIN: Shape = "basic-text-sr"  # what a DiagnosticReport holds
 EMPTY = "(No text was drafted for this section.)"
 
 
@@ -48,15 +51,19 @@ class Documents:
         *,
         pacs: Sequence[ObjectDestination],
         reporting: Sequence[ReportingDestination],
+        fhir: Sequence[FhirDestination],
     ) -> None:
         self._store = store
         self._shapes = Shapes(store, viewing, fonts)
         self._device = device
         self._pacs = pacs
         self._reporting = reporting
+        self._fhir = fhir
 
     def compose(self, case: Case, draft: Draft, instances: Sequence[KeptInstance]) -> list[tuple[str, Document]]:
-        """(destination, document) for every destination that the case is for: each shape once, an ORU for each RIS.
+        """(destination, document) for every destination that the case is for.
+
+        Each shape and the DiagnosticReport are made once, an ORU for each reporting system.
 
         Raises:
             NotDraftable: the draft's text, or the study itself, cannot stand in a document.
@@ -67,12 +74,13 @@ class Documents:
             raise NotDraftable(f"the draft cannot be sent: {error}") from error
 
     def _compose(self, case: Case, draft: Draft, instances: Sequence[KeptInstance]) -> list[tuple[str, Document]]:
-        shown = {image.sop_instance_uid for image in draft.images}
-        source = next(kept for kept in instances if kept.instance.sop_instance_uid in shown)
+        source = _source(draft, instances)
         chosen = case.routing.destinations
         pacs = [each for each in self._pacs if chosen is None or each.name in chosen]
         reporting = [each for each in self._reporting if chosen is None or each.name in chosen]
-        shapes = list(dict.fromkeys(shape for each in pacs for shape in each.shapes))
+        fhir = [each for each in self._fhir if chosen is None or each.name in chosen]
+        within: list[Shape] = [SR_WITHIN] if fhir else []
+        shapes = list(dict.fromkeys((*(shape for each in pacs for shape in each.shapes), *within)))
         made = self._shapes.make(shapes, self._report(case, draft, source.instance), case, draft, instances, source)
         outgoing = [
             (each.name, document) for each in pacs for shape in dict.fromkeys(each.shapes) for document in made[shape]
@@ -81,7 +89,23 @@ class Documents:
             outgoing.append((each.name, self._oru(case, draft, source.instance, each)))
             if each.pdf:
                 outgoing.append((each.name, self._oru_pdf(case, draft, source, each)))
+        if fhir:
+            document = self._diagnostic_report(case, draft, instances, made[SR_WITHIN][0])
+            outgoing += [(each.name, document) for each in fhir]
         return outgoing
+
+    def drafted(self, case: Case, draft: Draft, instances: Sequence[KeptInstance]) -> resources.Drafted:
+        """The draft as FHIR resources are made from it."""
+        report = self._report(case, draft, _source(draft, instances).instance)
+        return resources.Drafted(report, case.patient, case.study_uid, case.study_date, draft.drafted_at)
+
+    def _diagnostic_report(
+        self, case: Case, draft: Draft, instances: Sequence[KeptInstance], sr_within: Document
+    ) -> Document:
+        made = resources.standalone(self.drafted(case, draft, instances), self._store.path(sr_within.file).read_bytes())
+        data = json.dumps(made, ensure_ascii=False).encode()
+        file = self._store.keep_document(case.id, draft.version, f"fhir-{sr_within.id}.json", data)
+        return Document(DocumentKind.FHIR, sr_within.id, sr_within.series_uid, file)
 
     def _report(self, case: Case, draft: Draft, source: Instance) -> sr.DraftReport:
         shown = tuple(sr.ImageReference(image.sop_instance_uid, image.frame) for image in draft.images)
@@ -201,6 +225,12 @@ def _told_apart(text: DraftText) -> list[_Section]:
         else:
             told.append(_Section(code, code.meaning, words))
     return told
+
+
+def _source(draft: Draft, instances: Sequence[KeptInstance]) -> KeptInstance:
+    """The image that tells of patient and study: one that was shown."""
+    shown = {image.sop_instance_uid for image in draft.images}
+    return next(kept for kept in instances if kept.instance.sop_instance_uid in shown)
 
 
 def _banner(draft: Draft) -> str:

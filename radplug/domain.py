@@ -250,6 +250,7 @@ class DocumentKind(StrEnum):
     CAPTURE = "capture"  # DICOM Secondary Capture, one for each page
     ORU = "oru"  # HL7 ORU^R01
     ORU_PDF = "oru-pdf"  # HL7 ORU^R01 that holds a PDF
+    FHIR = "fhir"  # FHIR DiagnosticReport that holds the SR
 
     @property
     def is_hl7(self) -> bool:
@@ -260,12 +261,13 @@ class DocumentKind(StrEnum):
 class Document:
     """What leaves the house: minted once, kept, and sent again as the same bytes.
 
-    `id` is the SOP Instance UID of a DICOM object and the message control id (MSH-10) of an ORU.
+    `id` is the SOP Instance UID of a DICOM object, or of the SR within a DiagnosticReport, and the message control id
+    (MSH-10) of an ORU.
     """
 
     kind: DocumentKind
     id: str
-    series_uid: str  # of a DICOM object; empty for an ORU
+    series_uid: str  # of that object; empty for an ORU
     file: str  # relative to the data directory
 
 

@@ -27,7 +27,16 @@ class Cancelled:
 class Dictated:
     """All that one system has dictated for a study so far; it takes the place of what the same system said before."""
 
-    phrases: tuple[Dictation, ...]  # of one accession number and one source
+    phrases: tuple[Dictation, ...]  # of one accession number, study and source
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """Nothing of what one system has dictated for a study stands any more."""
+
+    accession_number: str
+    study_uid: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +63,7 @@ class Nothing:
     reason: str
 
 
-Notice = Ordered | Cancelled | Dictated | Identities | Nothing
+Notice = Ordered | Cancelled | Dictated | Withdrawn | Identities | Nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,8 @@ KINDS: Final[Mapping[Shape, DocumentKind]] = MappingProxyType(
 SERIES_NUMBERS: Final[Mapping[DocumentKind, int]] = MappingProxyType(
     {kind: 9900 + number for number, kind in enumerate(KINDS.values())}  # far from what modalities count
 )
+# A DiagnosticReport has the SOP Instance UID of the SR within it.
+HOLDS: Final[Mapping[DocumentKind, DocumentKind]] = MappingProxyType({DocumentKind.FHIR: DocumentKind.SR})
 FORMS: Final = MappingProxyType({DocumentKind.SR: BASIC_TEXT, DocumentKind.SR_3D: COMPREHENSIVE_3D})
 SOP_CLASSES: Final[Mapping[Shape, str]] = MappingProxyType(
     {
@@ -116,11 +118,11 @@ class Shapes:
             yield Document(kind, ids.sop_instance_uid, series_uid, file)
 
     def _before(self, kind: DocumentKind, case: Case, version: int) -> Document | None:
-        """The same kind's document of the latest draft before `version`."""
+        """The same kind's document, sent by itself or in another, of the latest draft before `version`."""
         earlier = [
             delivery.document
             for delivery in self._viewing.deliveries(case.id)
-            if delivery.document.kind is kind and delivery.version < version
+            if HOLDS.get(delivery.document.kind, delivery.document.kind) is kind and delivery.version < version
         ]
         return earlier[-1] if earlier else None
 

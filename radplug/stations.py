@@ -129,7 +129,7 @@ def ask(house: House) -> None:
     from radplug.asking.performer import Performer
 
     s = house.settings
-    if not s.asks:
+    if "ask" not in s.further_stations:
         raise StationFailed("neither [modality_worklist] nor [workitems] is set, so there is nobody to ask; set either")
     with at_work(house, "ask") as stop:
         runs: list[Callable[[threading.Event], None]] = []
@@ -145,6 +145,19 @@ def ask(house: House) -> None:
         stop.wait()
         for thread in threads:
             thread.join(STOP_SECONDS)
+
+
+def follow_sessions(house: House) -> None:
+    """The FHIRcast station: takes part in reporting sessions until told to stop."""
+    s = house.settings.fhircast
+    if not s.on:
+        raise StationFailed("fhircast.url is not set, so there is no session to join; name the hub, and its topics")
+    from radplug.fhircast import station
+
+    with at_work(house, "fhircast") as stop:
+        house.stations.ready("fhircast", house.now(), f"{', '.join(s.topics)} at {s.url}")
+        log.info("ready", sessions=len(s.topics), hub=s.url)
+        station.run(house, stop)
 
 
 def run_clock(house: House, doorbell: Doorbell) -> None:

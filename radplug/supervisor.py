@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,8 +21,11 @@ STATIONS: Mapping[str, Sequence[str]] = {
     "delivery": ("work", "delivery"),
     "web": ("web",),
 }
-HL7: Mapping[str, Sequence[str]] = {"hl7": ("hl7",)}  # where settings name a port for it
-ASK: Mapping[str, Sequence[str]] = {"ask": ("ask",)}  # where they name somebody to be asked
+FURTHER: Mapping[str, Sequence[str]] = {  # of sites whose settings want them
+    "hl7": ("hl7",),
+    "ask": ("ask",),
+    "fhircast": ("fhircast",),
+}
 LOOK_EVERY = 0.2  # seconds
 QUICK_DEATH = 10.0  # seconds: a station that dies sooner after its start is not restarted at once
 LONGEST_PAUSE = 30.0
@@ -31,9 +34,9 @@ STOP_SECONDS = 30.0
 log = structlog.get_logger(__name__)
 
 
-def stations(*, hl7: bool, asks: bool = False) -> Mapping[str, Sequence[str]]:
-    """Those of a site that takes HL7 and asks others for work, or does not, each with the command that runs it."""
-    return {**STATIONS, **(HL7 if hl7 else {}), **(ASK if asks else {})}
+def stations(further: Collection[str] = ()) -> Mapping[str, Sequence[str]]:
+    """Those of every site and `further` ones of FURTHER, each with the command that runs it."""
+    return {**STATIONS, **{name: FURTHER[name] for name in further}}
 
 
 class StationFailed(Exception):

@@ -67,7 +67,8 @@ class House:
     @cached_property
     def policy(self) -> Policy:
         s = self.settings
-        slowest = max((d.timeout_seconds for d in (*s.objects, *s.reporting)), default=0.0)
+        peers = (*s.objects, *s.reporting, *s.fhir)
+        slowest = max((peer.timeout_seconds for peer in peers), default=0.0)
         return Policy(
             patience=Patience(
                 timedelta(seconds=s.assembly.quiet_seconds), timedelta(seconds=s.assembly.at_most_seconds)
@@ -229,7 +230,7 @@ class House:
                 one.template.name for one in (self.templates if self.database.is_current() else self.template_files)
             },
             adapters={AdapterCard.read(directory).name for directory in s.model.adapters},
-            destinations={d.name for d in (*s.objects, *s.reporting)},
+            destinations=set(s.destinations),
             callers=self._senders,
             called=s.listener.ae_titles,
         )
@@ -238,12 +239,12 @@ class House:
     def _senders(self) -> frozenset[str] | None:
         """Under which AE titles, or names in their place, instances come; None: any."""
         s = self.settings
-        if s.listener.callers is None:
+        if s.listener.accept_any_calling_ae:
             return None
         others = {SOURCE} if s.workitems else set()
         if self.database.is_current():
             others |= {token.sender for token in self.tokens.all() if "store" in token.scopes}
-        return s.listener.callers | others
+        return frozenset(s.listener.calling_ae_titles) | others
 
     @cached_property
     def router(self) -> Router:
@@ -279,7 +280,9 @@ class House:
         from radplug.documents import Documents
 
         s = self.settings
-        return Documents(self.store, self.viewing, s.device, s.pages.fonts, pacs=s.objects, reporting=s.reporting)
+        return Documents(
+            self.store, self.viewing, s.device, s.pages.fonts, pacs=s.objects, reporting=s.reporting, fhir=s.fhir
+        )
 
     @cached_property
     def archives(self) -> Archives | None:
@@ -294,4 +297,6 @@ class House:
         from radplug.destinations import Destinations
 
         s = self.settings
-        return Destinations(self.store, s.listener.ae_title, pacs=s.pacs, dicomweb=s.dicomweb, reporting=s.reporting)
+        return Destinations(
+            self.store, s.listener.ae_title, pacs=s.pacs, dicomweb=s.dicomweb, reporting=s.reporting, fhir=s.fhir
+        )

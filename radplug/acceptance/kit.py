@@ -14,12 +14,15 @@ from radplug.acceptance import (
     checks_of_completeness,
     checks_of_dicomweb,
     checks_of_drafts,
+    checks_of_fhir,
     checks_of_receiving,
 )
 from radplug.acceptance.api import Api
 from radplug.acceptance.check import Check
 from radplug.acceptance.running_site import RunningSite, free_port
 from radplug.acceptance.simulated_archive import SimulatedArchive
+from radplug.acceptance.simulated_fhir_server import SimulatedFhirServer
+from radplug.acceptance.simulated_hub import TOPIC, SimulatedHub
 from radplug.acceptance.simulated_pacs import SimulatedPacs
 from radplug.acceptance.simulated_ris import SimulatedRis
 from radplug.acceptance.target import Target
@@ -31,6 +34,7 @@ CHECKS: tuple[Check, ...] = (
     *checks_of_drafts.CHECKS,
     *checks_of_bad_days.CHECKS,
     *checks_of_dicomweb.CHECKS,
+    *checks_of_fhir.CHECKS,
 )
 SCOPES = ("cases", "patients", "reports", "steer", "deliveries", "store")  # that the kit's token needs
 OUR_AE, PACS_AE = "RADPLUG", "ACCEPTANCE"
@@ -66,6 +70,8 @@ def at_site(target: Target, root: Path) -> Iterator[Ward]:
         if target.archive_port is not None:
             archive = SimulatedArchive(root / "archive", target.archive_port, target.listen_on)
             ward.archive = stack.enter_context(archive)
+        ward.fhir = stack.enter_context(SimulatedFhirServer(port=target.fhir_port)) if target.fhir_port else None
+        ward.hub = stack.enter_context(SimulatedHub(port=target.hub_port)) if target.hub_port else None
         yield ward
 
 
@@ -76,14 +82,18 @@ def embedded(root: Path, *, checkpoint: Path | None = None, instances: int = 300
         pacs = stack.enter_context(SimulatedPacs(PACS_AE, root / "pacs"))
         ris = stack.enter_context(SimulatedRis(root / "ris"))
         archive = stack.enter_context(SimulatedArchive(root / "archive"))
+        fhir, hub = stack.enter_context(SimulatedFhirServer()), stack.enter_context(SimulatedHub())
         port = free_port()
-        running = stack.enter_context(RunningSite(root, _toml(root, port, pacs, ris, archive, checkpoint)))
+        toml = _toml(root, port, pacs, ris, archive, checkpoint) + _fhir_toml(fhir, hub)
+        running = stack.enter_context(RunningSite(root, toml))
         house = running.house
         now = house.now()
         token = house.tokens.make("acceptance", SCOPES, now, now + timedelta(days=1))
         address = next(station.detail for station in house.stations.all() if station.name == "web")
         radplug = Peer(OUR_AE, "127.0.0.1", port)
-        yield Ward(radplug, pacs, ris, Api(address, token), root, instances=instances, archive=archive)
+        ward = Ward(radplug, pacs, ris, Api(address, token), root, instances=instances)
+        ward.archive, ward.fhir, ward.hub = archive, fhir, hub
+        yield ward
 
 
 def _toml(
@@ -123,4 +133,15 @@ url = "http://127.0.0.1:{archive.port}"
 name = "ris"
 host = "127.0.0.1"
 port = {ris.port}
+"""
+
+
+def _fhir_toml(fhir: SimulatedFhirServer, hub: SimulatedHub) -> str:
+    return f"""
+[[fhir]]
+name = "fhir"
+url = "{fhir.url}"
+[fhircast]
+url = "{hub.url}"
+topics = {{ "acceptance" = "{TOPIC}" }}
 """

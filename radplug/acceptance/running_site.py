@@ -66,7 +66,8 @@ class RunningSite:
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS
-        while (ready := self._ready()) < len(stations(hl7=self.settings.hl7.on, asks=self.settings.asks)):
+        wanted = len(stations(self.settings.further_stations))
+        while (ready := self._ready()) < wanted:
             if self._up.poll() is not None or time.monotonic() > deadline:
                 raise SiteFailed(f"the stations did not start; {self._log} tells why")
             self._progress(ready)

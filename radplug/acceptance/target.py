@@ -32,6 +32,8 @@ class Target(BaseModel):
         le=65535,
         description="where the kit's [[dicomweb]] is said to listen: here; left out: none is",
     )
+    fhir_port: int | None = Field(None, description="where the kit's [[fhir]] is said to listen, on radplug's machine")
+    hub_port: int | None = Field(None, description="where its [fhircast] hub is said to listen, on radplug's machine")
     listen_on: str = Field("0.0.0.0", description="the address that the simulated peers listen on")
     patience_seconds: float = Field(
         120.0, gt=0, description="how long a case may take, its last image to its deliveries"

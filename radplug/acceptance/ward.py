@@ -17,6 +17,8 @@ from radplug.acceptance import synthetic_study
 from radplug.acceptance.api import Api
 from radplug.acceptance.returned import ReturnedOru, ReturnedSr
 from radplug.acceptance.simulated_archive import SimulatedArchive
+from radplug.acceptance.simulated_fhir_server import SimulatedFhirServer
+from radplug.acceptance.simulated_hub import SimulatedHub
 from radplug.acceptance.simulated_pacs import SimulatedPacs
 from radplug.acceptance.simulated_ris import SimulatedRis
 from radplug.acceptance.synthetic_study import SyntheticStudy
@@ -43,6 +45,8 @@ class Ward:
     instances: int = 3000  # of the big study
     archive: SimulatedArchive | None = None  # that takes drafts by STOW-RS; None: there is none
     storescu: str = ""  # DCMTK's, where files are to be sent by it instead of by us
+    fhir: SimulatedFhirServer | None = None
+    hub: SimulatedHub | None = None
     _studies: int = field(default=0, init=False)
 
     @property

@@ -43,7 +43,7 @@ def up(context: typer.Context) -> None:
     with ExitStack() as stack:
         redis = None if house.settings.broker.url else stack.enter_context(EmbeddedRedis())
         extra = {"RADPLUG_BROKER__URL": redis.url} if redis else {}
-        supervisor = Supervisor(context.obj, extra, stations(hl7=house.settings.hl7.on, asks=house.settings.asks))
+        supervisor = Supervisor(context.obj, extra, stations(house.settings.further_stations))
         stack.callback(supervisor.stop)
         supervisor.start()
         while not stop.wait(0.2):
@@ -75,6 +75,14 @@ def ask(context: typer.Context) -> None:
     from radplug import stations
 
     stations.ask(house_of(context, "ask"))
+
+
+@commands.command(rich_help_panel=PANEL)
+def fhircast(context: typer.Context) -> None:
+    """Take part in reporting sessions at a FHIRcast hub: phrases in, drafts out."""
+    from radplug import stations
+
+    stations.follow_sessions(house_of(context, "fhircast"))
 
 
 @commands.command(rich_help_panel=PANEL)

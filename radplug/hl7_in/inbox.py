@@ -13,8 +13,20 @@ from dicom_io.uids import uid_for
 from hl7.acknowledgement import answers
 from hl7.errors import BadField, Malformed
 from hl7.message import Message, header_of
-from radplug.hl7_in.reading import Reader, sections_by_name
-from radplug.notices import Cancelled, Dictated, Identities, Kept, Key, Nothing, Notice, Ordered, Touched
+from radplug.hl7_in.reading import Reader
+from radplug.notices import (
+    Cancelled,
+    Dictated,
+    Identities,
+    Kept,
+    Key,
+    Nothing,
+    Notice,
+    Ordered,
+    Touched,
+    Withdrawn,
+)
+from radplug.passages import sections_by_name
 from radplug.study_store import write_durably
 from radplug.wiring import House
 
@@ -23,6 +35,7 @@ EVENTS: Mapping[type[Notice], str] = {
     Ordered: "order taken",
     Cancelled: "order cancelled",
     Dictated: "dictated",
+    Withdrawn: "dictation withdrawn",
     Identities: "patients' data taken",
     Nothing: "message left alone",
 }

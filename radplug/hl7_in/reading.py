@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,12 +12,12 @@ from hl7 import patient as hl7_patient
 from hl7.adt import PatientChange, read_changes
 from hl7.errors import BadField
 from hl7.message import Message
-from hl7.narrative import NARRATIVE_MESSAGES, Passage, read_narrative
+from hl7.narrative import NARRATIVE_MESSAGES, read_narrative
 from hl7.orders import ORDER_MESSAGES, is_cancelled, read_order
-from model_runtime.canvas import Section
 from radplug.anchors import check
 from radplug.domain import Dictation
 from radplug.notices import Cancelled, Dictated, Identities, Identity, Nothing, Notice, Ordered
+from radplug.passages import parts
 
 LONGEST_ACCESSION = 16  # characters; VR SH
 _VERSION = re.compile(r"2\.[3-8](\.\d)?")
@@ -55,30 +55,16 @@ class Reader:
             return Nothing("the text is signed, or withdrawn: no draft is wanted around it")
         accession = _accession(narrative.accession_number, "OBR", 18)
         source = f"HL7 {message.get('MSH', 3)}".strip()
-        phrases = [Dictation(name, text, source, at, accession) for name, text in self._parts(narrative.passages)]
+        phrases = [
+            Dictation(section, text, source, at, accession)
+            for passage in narrative.passages
+            for section, text in parts((passage.code, passage.name), passage.text, self.sections)
+        ]
         if reason := next((reason for phrase in phrases if (reason := check(phrase.text))), ""):
             raise BadField("OBX", 5, "102", reason)
         if not phrases:
             raise BadField("OBX", 5, "101", "holds headings alone, wanted is what was dictated under them")
         return Dictated(tuple(phrases))
-
-    def _parts(self, passages: Iterable[Passage]) -> Iterator[tuple[str, str]]:
-        """Section and text of each part; without a section, the model chooses one.
-
-        OBX-3 tells the section, or a heading on a line, alone or with a colon behind it.
-        """
-        for passage in passages:
-            section = self.sections.get(passage.code.lower()) or self.sections.get(passage.name.lower(), "")
-            lines: list[str] = []
-            for line in passage.text.split("\n"):
-                heading, _, rest = line.partition(":")
-                named = self.sections.get(heading.strip().lower())
-                if named is None:
-                    lines.append(line)
-                    continue
-                yield from _part(section, lines)
-                section, lines = named, [rest.strip()]
-            yield from _part(section, lines)
 
 
 def order_in(message: Message) -> Ordered | Cancelled:
@@ -86,21 +72,6 @@ def order_in(message: Message) -> Ordered | Cancelled:
     order = read_order(message)
     _accession(order.accession_number, "OBR", 18)
     return Cancelled(order.accession_number) if is_cancelled(message) else Ordered(order)
-
-
-def sections_by_name(templates: Iterable[Section], site: Mapping[str, str]) -> dict[str, str]:
-    """What a section may be called, in lower case: by its code, its name, its heading, or as the site says."""
-    known = {
-        called.lower(): section.name
-        for section in templates
-        for called in (section.code.value, section.code.meaning, section.name, section.heading.rstrip(":"))
-    }
-    return known | {called.lower(): name for called, name in site.items()}
-
-
-def _part(section: str, lines: list[str]) -> Iterator[tuple[str, str]]:
-    if text := "\n".join(lines).strip():
-        yield section, text
 
 
 def _accession(number: str, segment: str, field: int) -> str:

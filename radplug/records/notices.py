@@ -6,10 +6,10 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from radplug.notices import Cancelled, Dictated, Identities, Kept, Key, Nothing, Notice, Ordered, Touched
+from radplug.notices import Cancelled, Dictated, Identities, Kept, Key, Nothing, Notice, Ordered, Touched, Withdrawn
 from radplug.records import patients
 from radplug.records.database import Database, insert_or_ignore
-from radplug.records.receiving import drop_order, put_dictations, put_order
+from radplug.records.receiving import drop_dictations, drop_order, put_dictations, put_order
 from radplug.records.schema import messages
 
 _BETWEEN = b"\x1c"  # answers; no message can hold it
@@ -47,7 +47,7 @@ class Notices:
             return _act(connection, notice, at) if insert_or_ignore(connection, messages, row) else None
 
     def act(self, notice: Notice, at: datetime) -> list[Touched]:
-        """Act upon what somebody has brought by hand."""
+        """Act upon what somebody has brought by hand, or what is told as a whole and so cannot be told twice."""
         with self._database.writing() as connection:
             return _act(connection, notice, at)
 
@@ -65,6 +65,8 @@ def _act(connection: sa.Connection, notice: Notice, at: datetime) -> list[Touche
             drop_order(connection, accession_number)
         case Dictated(phrases):
             put_dictations(connection, phrases)
+        case Withdrawn(accession_number, study_uid, source):
+            drop_dictations(connection, accession_number, study_uid, source, at)
         case Identities(changes):
             return [touched for each in changes for touched in patients.change(connection, each, at)]
         case Nothing():

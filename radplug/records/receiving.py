@@ -129,11 +129,7 @@ def _put_priority(connection: sa.Connection, accession_number: str, priority: Pr
 def put_dictations(connection: sa.Connection, phrases: Sequence[Dictation]) -> None:
     """All that one source has said of a study so far; the same again changes nothing."""
     first = phrases[0]
-    said_before = (
-        dictations.c.accession_number == first.accession_number,
-        dictations.c.source == first.source,
-        dictations.c.key.is_(None),
-    )
+    said_before = _said(first.accession_number, first.study_uid, first.source)
     before = connection.execute(sa.select(dictations).where(*said_before).order_by(dictations.c.id)).all()
     if [(row.section, row.text) for row in before] == [(phrase.section, phrase.text) for phrase in phrases]:
         return
@@ -142,27 +138,48 @@ def put_dictations(connection: sa.Connection, phrases: Sequence[Dictation]) -> N
         _put_dictation(connection, phrase, None)
 
 
+def drop_dictations(
+    connection: sa.Connection, accession_number: str, study_uid: str, source: str, at: datetime
+) -> None:
+    """What one source has said of a study is taken back: drafts that stand around it are made anew without."""
+    said = _said(accession_number, study_uid, source)
+    if connection.execute(sa.delete(dictations).where(*said)).rowcount:
+        _draft_anew(connection, _concerns(accession_number, study_uid), at)
+
+
+def _said(accession_number: str, study_uid: str, source: str) -> tuple[sa.ColumnElement[bool], ...]:
+    """All that one source has said of a study, but for what programs have said under keys of their own."""
+    return (
+        dictations.c.accession_number == accession_number,
+        dictations.c.study_uid == study_uid,
+        dictations.c.source == source,
+        dictations.c.key.is_(None),
+    )
+
+
 def _put_dictation(connection: sa.Connection, dictation: Dictation, key: str | None) -> bool:
     if not insert_or_ignore(connection, dictations, asdict(dictation) | {"key": key}):
         return False
-    drafted = sa.select(cases.c.id).where(
-        _concerns(dictation), cases.c.state.in_([CaseState.DRAFTED, CaseState.DELIVERED])
-    )
-    fresh = {"ring_at": dictation.said_at, "lease_until": None, "attempts": 0}
-    for case_id in connection.scalars(drafted).all():
-        move(connection, case_id, CaseState.COMPLETE, closed_at=dictation.said_at, **fresh)
-    waiting = sa.update(cases).where(_concerns(dictation), cases.c.state == CaseState.COMPLETE)
-    fence = cases.c.fence + 1  # a draft in the making lacks the phrase and no longer counts
-    connection.execute(waiting.values(fence=fence, **fresh))
+    _draft_anew(connection, _concerns(dictation.accession_number, dictation.study_uid), dictation.said_at)
     return True
 
 
-def _concerns(dictation: Dictation) -> sa.ColumnElement[bool]:
-    by_accession = cases.c.accession_number == dictation.accession_number
-    by_study = cases.c.study_uid == dictation.study_uid
-    if dictation.accession_number and dictation.study_uid:
+def _draft_anew(connection: sa.Connection, concerned: sa.ColumnElement[bool], at: datetime) -> None:
+    """Cases that are drafted, or just being drafted, are drafted with what is dictated by now."""
+    drafted = sa.select(cases.c.id).where(concerned, cases.c.state.in_([CaseState.DRAFTED, CaseState.DELIVERED]))
+    fresh = {"ring_at": at, "lease_until": None, "attempts": 0}
+    for case_id in connection.scalars(drafted).all():
+        move(connection, case_id, CaseState.COMPLETE, closed_at=at, **fresh)
+    waiting = sa.update(cases).where(concerned, cases.c.state == CaseState.COMPLETE)
+    fence = cases.c.fence + 1  # a draft in the making knows other phrases and no longer counts
+    connection.execute(waiting.values(fence=fence, **fresh))
+
+
+def _concerns(accession_number: str, study_uid: str) -> sa.ColumnElement[bool]:
+    by_accession, by_study = cases.c.accession_number == accession_number, cases.c.study_uid == study_uid
+    if accession_number and study_uid:
         return by_accession | by_study
-    return by_accession if dictation.accession_number else by_study
+    return by_accession if accession_number else by_study
 
 
 def _open_case(connection: sa.Connection, instance: Instance, at: datetime, patience: Patience) -> str:

@@ -54,7 +54,7 @@ def _unknown(rule: Rule, site: Site) -> Iterator[Fault]:
     named: tuple[tuple[Sequence[str], str, Collection[str], Collection[str] | None], ...] = (
         (["template"], "template", _one(rule.template), site.templates),
         (["adapter"], "adapter in model.adapters", _one(rule.adapter), site.adapters),
-        (["destinations"], "[[pacs]] and no [[reporting]]", rule.destinations or (), site.destinations),
+        (["destinations"], "[[pacs]], [[reporting]] or [[fhir]]", rule.destinations or (), site.destinations),
         (
             ["when", "calling_ae_titles"],
             "AE title in listener.calling_ae_titles, so nothing could come from it",

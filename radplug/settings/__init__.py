@@ -1,6 +1,7 @@
 """Every setting, with its default and what it is for: one TOML file, and `RADPLUG_…` variables for secrets."""
 
 from radplug.settings.asking import ModalityWorklistSettings, WorkitemsSettings
+from radplug.settings.fhir import FhircastSettings, FhirDestination, Trusted
 from radplug.settings.reading import Settings, load
 from radplug.settings.receiving import ListenerSettings
 from radplug.settings.reference import reference
@@ -21,6 +22,8 @@ from radplug.settings.web_service import WebService
 __all__ = [
     "DeviceSettings",
     "DicomwebDestination",
+    "FhirDestination",
+    "FhircastSettings",
     "ListenerSettings",
     "ListenerTlsSettings",
     "LogSettings",
@@ -33,6 +36,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Shape",
+    "Trusted",
     "WebService",
     "WebSettings",
     "WorkitemsSettings",

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from radplug.settings.asking import ModalityWorklistSettings, WorkitemsSettings
 from radplug.settings.drafting import DraftingSettings, ModelSettings
+from radplug.settings.fhir import FhircastSettings, FhirDestination
 from radplug.settings.receiving import AssemblySettings, Hl7Settings, ListenerSettings, StowSettings
 from radplug.settings.sending import (
     DeliverySettings,
@@ -46,11 +47,13 @@ class Settings(BaseSettings):
     delivery: DeliverySettings = DeliverySettings()
     device: DeviceSettings = DeviceSettings()
     pages: PagesSettings = PagesSettings()
+    fhircast: FhircastSettings = FhircastSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
     pacs: tuple[PacsDestination, ...] = ()
     dicomweb: tuple[DicomwebDestination, ...] = ()
     reporting: tuple[ReportingDestination, ...] = ()
+    fhir: tuple[FhirDestination, ...] = ()
 
     @classmethod
     def settings_customise_sources(
@@ -66,7 +69,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Settings:
-        names = [d.name for d in (*self.objects, *self.reporting)]
+        names = self.destinations
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
             raise ValueError(f"two destinations are named {', '.join(twice)}; give each a name of its own")
@@ -78,9 +81,17 @@ class Settings(BaseSettings):
         return (*self.pacs, *self.dicomweb)
 
     @property
-    def asks(self) -> bool:
-        """Whether we ask other systems for orders or workitems."""
-        return self.modality_worklist is not None or self.workitems is not None
+    def destinations(self) -> list[str]:
+        """Names of all that drafts can go to."""
+        named = [d.name for d in (*self.objects, *self.reporting, *self.fhir)]
+        return [*named, self.fhircast.name] if self.fhircast.on else named
+
+    @property
+    def further_stations(self) -> tuple[str, ...]:
+        """Stations that this site has, and not every one."""
+        asks = self.modality_worklist is not None or self.workitems is not None
+        has = {"hl7": self.hl7.on, "ask": asks, "fhircast": self.fhircast.on}
+        return tuple(name for name, on in has.items() if on)
 
     @property
     def commitment(self) -> bool:

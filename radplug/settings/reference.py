@@ -6,6 +6,7 @@ from typing import Any
 
 from radplug.people import Role
 from radplug.settings.asking import ModalityWorklistSettings, WorkitemsSettings
+from radplug.settings.fhir import FhirDestination
 from radplug.settings.reading import Settings
 from radplug.settings.sending import DicomwebDestination, PacsDestination, ReportingDestination
 from radplug.settings.tls import DicomTlsSettings, ListenerTlsSettings, PeerTlsSettings
@@ -25,13 +26,14 @@ SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("dicomweb", DicomwebDestination),
     ("reporting", ReportingDestination),
     ("reporting.tls", PeerTlsSettings),
+    ("fhir", FhirDestination),
 )
 
 
 def reference() -> str:
     """A settings file with every setting at its default, each with its description; what has no default is a sample."""
     samples: dict[str, Any] = {"name": "main", "host": "192.0.2.10", "port": 104, "ae_title": "PACS"}
-    samples |= {"hl7.tls.port": 2576, "reporting.port": 2575}
+    samples |= {"hl7.tls.port": 2576, "reporting.port": 2575, "fhir.url": "https://fhir.hospital.example/r4"}
     samples |= {
         "issuer": "https://login.hospital.example/realms/hospital",
         "address": "https://radplug.hospital.example",
@@ -41,8 +43,8 @@ def reference() -> str:
     samples |= {file: f"/etc/radplug/{file}.pem" for file in ("certificate", "key", "ca")}
     samples |= {"station": "RADPLUG^99HOSPITAL^AI drafts"}
     samples |= {"url": "https://archive.hospital.example/dicom-web"}
-    headers = {"web.openid": "# [{}]", "pacs": "# [[{}]]", "reporting": "# [[{}]]"}
-    headers |= {"workitems": "# [{}]", "modality_worklist": "# [{}]", "dicomweb": "# [[{}]]"}
+    headers = {name: f"# [[{name}]]" for name in ("pacs", "dicomweb", "reporting", "fhir")}
+    headers |= dict.fromkeys(("web.openid", "workitems", "modality_worklist"), "# [{}]")
     headers |= {name: "# [{}]" for name, _ in SECTIONS if name.endswith(".tls")}
     lines = ["# radplug's settings: every one, at its default. Made by `radplug settings`."]
     for name, section in SECTIONS:

@@ -18,8 +18,12 @@ class SettingsError(Exception):
     """The settings cannot be used; the text names each one that is wrong."""
 
 
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
 def secret_in(file: Path, setting: str) -> str:
-    """The first line of a file. Raises SettingsError where there is none."""
+    """The first line of a file that a setting names, read each time. Raises SettingsError where there is none."""
     try:
         secret = file.read_text(encoding="utf-8").partition("\n")[0].strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -28,10 +32,6 @@ def secret_in(file: Path, setting: str) -> str:
     if not secret:
         raise SettingsError(f"{setting} {file} has an empty first line")
     return secret
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 AeTitle = Annotated[

@@ -8,6 +8,7 @@ from io import BytesIO
 
 import pytest
 import tiny_checkpoint
+from fhir.resources.R4B.diagnosticreport import DiagnosticReport
 from highdicom.sr import MeasurementReport, srread
 from houses import send_study
 from hypothesis import HealthCheck, given, settings
@@ -25,6 +26,7 @@ from model_runtime.errors import AnchorDoesNotFit, AnchorRefused
 from radplug import pipeline
 from radplug.documents import Documents
 from radplug.domain import Case, DocumentKind, Draft, KeptInstance, NotDraftable
+from radplug.fhir import checks as fhir_checks
 from radplug.settings import Settings
 from radplug.wiring import House
 
@@ -62,10 +64,10 @@ class Desk:
     instances: list[KeptInstance]
 
     def in_version(self, version: str) -> Documents:
-        """For the PACS, and for reporting systems of one version."""
+        """For the PACS, for reporting systems of one version, and for a FHIR server."""
         house, own = self.house, self.house.settings
         reporting = [each.model_copy(update={"version": version}) for each in own.reporting]
-        return Documents(house.store, house.viewing, own.device, (), pacs=own.pacs, reporting=reporting)
+        return Documents(house.store, house.viewing, own.device, (), pacs=own.pacs, reporting=reporting, fhir=own.fhir)
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +82,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
             model={"checkpoint": model, "threads": 1},
             pacs=[{"name": "pacs", "ae_title": "PACS", "shapes": SHAPES, **there}],
             reporting=[{"name": style, "text_style": style, **there} for style in STYLES],
+            fhir=[{"name": "fhir", "url": "http://127.0.0.1:1"}],
         ),
         "test",
     )
@@ -89,7 +92,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     (draft,) = house.viewing.drafts(case.id)
     template = next(file.template for file in house.templates if file.template.name == draft.template)
     pacs_alone = Documents(
-        house.store, house.viewing, house.settings.device, (), pacs=house.settings.pacs, reporting=()
+        house.store, house.viewing, house.settings.device, (), pacs=house.settings.pacs, reporting=(), fhir=()
     )
     yield Desk(house, pacs_alone, house.viewing.case(case.id), draft, template, house.drafting.instances(case.id))
     house.database.close()
@@ -163,10 +166,13 @@ def test_anchors_stand_in_every_document_or_the_draft_is_refused_with_a_reason(
     except NotDraftable:
         assert any(unsendable(section.text) for section in sections)
         return
-    assert [name for name, _ in outgoing] == ["pacs", "pacs", *([] if pacs_alone else STYLES)]
+    assert [name for name, _ in outgoing] == ["pacs", "pacs", *([] if pacs_alone else [*STYLES, "fhir"])]
     for _, document in outgoing:
         data = desk.house.store.path(document.file).read_bytes()
-        if document.kind is not DocumentKind.ORU:
+        if document.kind is DocumentKind.FHIR:
+            assert not fhir_checks.check(data)
+            texts = fhir_texts(data)
+        elif document.kind is not DocumentKind.ORU:
             assert not report_checks.check(data)
             texts = sr_texts(data) if document.kind is DocumentKind.SR else measurement_texts(data)
         else:
@@ -178,6 +184,12 @@ def test_anchors_stand_in_every_document_or_the_draft_is_refused_with_a_reason(
             assert in_order(texts[section.code.value], mine)
             if section.text:
                 assert texts[section.code.value] == section.text
+
+
+def fhir_texts(data: bytes) -> dict[str, str]:
+    contained = DiagnosticReport.model_validate_json(data).contained
+    observations = [each for each in contained if each.get_resource_type() == "Observation"]
+    return {each.code.coding[0].code: each.valueString for each in observations}
 
 
 def unsendable(text: str) -> bool:

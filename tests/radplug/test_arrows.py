@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "radplug.embedded_redis": set(),
     "radplug.supervisor": set(),
     "radplug.logs": {"radplug.settings"},
+    "radplug.passages": {"model_runtime.canvas"},
     "radplug.notices": {"radplug.domain", *WORD_FILES},
     "radplug.records": {
         "radplug.notices",
@@ -72,8 +73,10 @@ MAY_IMPORT = {
     "radplug.differences": {"model_runtime.draft_text"},
     "radplug.insight": {"radplug.desk", "radplug.differences", "model_runtime.draft_text"},
     "radplug.shapes": {"radplug.domain", "radplug.records", "radplug.settings", "radplug.study_store", "dicom_io"},
+    "radplug.fhir": {"dicom_io.report", "dicom_io.study"},
     "radplug.documents": {
         *("radplug", "radplug.domain", "radplug.records", "radplug.settings", "radplug.shapes", "radplug.study_store"),
+        "radplug.fhir",
         *("dicom_io", "hl7", "model_runtime.canvas", "model_runtime.draft_text"),
     },
     "radplug.archives": {
@@ -86,15 +89,17 @@ MAY_IMPORT = {
     },
     "radplug.certificates": {"radplug.findings", "radplug.settings", "dicom_io"},
     "radplug.web_services": {"radplug.findings", "radplug.settings", "dicom_io"},
+    "radplug.fhir_findings": {"radplug.certificates", "radplug.findings", "radplug.settings", "dicom_io.errors"},
     "radplug.destinations": {
-        *("radplug.certificates", "radplug.domain", "radplug.settings", "radplug.study_store", "radplug.web_services"),
+        *("radplug.certificates", "radplug.domain", "radplug.fhir", "radplug.settings", "radplug.study_store"),
+        "radplug.web_services",
         *("dicom_io", "hl7"),
     },
 }
 # Upstairs: wiring knows every floor, and these stand on it.
 ENTRANCES = {
     *("wiring", "clock", "worker", "stations", "doctor", "show", "demo", "demo_report", "acceptance", "cli"),
-    *("commands", "asking", "commitment_desk", "commitment_findings", "signal_desk", "web", "hl7_in"),
+    *("commands", "asking", "commitment_desk", "commitment_findings", "signal_desk", "web", "hl7_in", "fhircast"),
 }
 
 
@@ -197,6 +202,8 @@ def test_there_is_no_ring(parts: int | None) -> None:
         "radplug.pipeline",
         "radplug.clock",
         "radplug.worker",
+        "radplug.fhircast.station",
+        "radplug.documents",
         "dicom_io.listener",
         "hl7.oru",
     ],

@@ -14,7 +14,7 @@ from radplug.cli import app
 from radplug.settings import Settings
 from radplug.settings.reference import SECTIONS, reference
 from radplug.settings.values import Section
-from radplug.supervisor import stations
+from radplug.supervisor import FURTHER, stations
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,8 +50,8 @@ def test_every_command_is_in_the_readme() -> None:
 def test_systemd_and_compose_have_the_stations_of_radplug_up() -> None:
     units = {p.stem.removeprefix("radplug-"): p.read_text() for p in (ROOT / "deploy/systemd").glob("*.service")}
     compose = yaml.safe_load((ROOT / "deploy/compose/compose.yaml").read_text())["services"]
-    assert set(units) == set(stations(hl7=True, asks=True))
-    for name, command in stations(hl7=True, asks=True).items():
+    assert set(units) == set(stations(FURTHER))
+    for name, command in stations(FURTHER).items():
         assert f"radplug.toml {' '.join(command)}\n" in units[name]
         assert compose[name]["command"] == list(command)
 

@@ -33,6 +33,7 @@ from radplug.wiring import House
 
 PACS = [{"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": 1}]
 RIS = [{"name": "ris", "host": "127.0.0.1", "port": 1}]
+FHIR = [{"name": "fhir", "url": "http://127.0.0.1:1/r4"}]
 LIVER_AND_KIDNEYS = """
 name = "two-parts"
 title = {{ value = "25061-3", scheme = "LN", meaning = "Ultrasound Report" }}
@@ -187,7 +188,7 @@ def test_a_draft_below_the_floor_is_marked_in_its_row_and_nowhere_outside(
     build: Callable[..., House], tmp_path: Path, floor: float, doubtful: bool
 ) -> None:
     every_shape = [PACS[0] | {"shapes": list(KINDS)}]
-    house = build(pacs=every_shape, reporting=[RIS[0] | {"pdf": True}], model={"floor": floor})
+    house = build(pacs=every_shape, reporting=[RIS[0] | {"pdf": True}], fhir=FHIR, model={"floor": floor})
     case, draft = drafted(house, tmp_path / "study")
     assert draft.doubtful is doubtful
     assert ("doubtful" in shown(house, case)) is doubtful

@@ -229,7 +229,7 @@ def test_what_is_no_dicom_file_is_named(config: Path) -> None:
 
 def test_a_bad_file_is_told_by_the_doctor_and_stops_radplug_before_it_starts(config: Path, tmp_path: Path) -> None:
     (tmp_path / "rules.toml").write_text('[[rule]]\nname = "a"\n\ndestinations = ["wart"]\n')
-    wanted = f"{tmp_path / 'rules.toml'}, line 4: rule.destinations: wart is no [[pacs]] and no [[reporting]]"
+    wanted = f"{tmp_path / 'rules.toml'}, line 4: rule.destinations: wart is no [[pacs]], [[reporting]] or [[fhir]]"
     for command in (["up"], ["clock"], ["rules"], ["rules", "--check", tmp_path / "rules.toml"]):
         stopped = run(config, *command).exception
         assert isinstance(stopped, UnusableText), command

@@ -240,7 +240,7 @@ def told(toml: str) -> list[str]:
         ('name = "a"\ndraft = true\nwhen.called_ae_titles = ["X"]', 4, "could be sent to it; known: RADPLUG, "),
         ('name = "a"\n\ntemplate = "head"', 4, "rule.template: head is no template; known: ct-chest"),
         ('name = "a"\nadapter = "head"', 3, "rule.adapter: head is no adapter in model.adapters; known: chest"),
-        ('name = "a"\ndestinations = ["ris", "pax"]', 3, "pax is no [[pacs]] and no [[reporting]]; known: pacs, ris"),
+        ('name = "a"\ndestinations = ["ris", "pax"]', 3, "[[reporting]] or [[fhir]]; known: pacs, ris"),
         ('name = "a"', 1, "decides nothing"),
         ('name = "a"\ndraft = false', 1, "says draft = false without a reason"),
         ('name = "a"\nreason = "no"\npriority = "stat"', 1, "has a reason, which is for draft = false only"),

@@ -28,6 +28,7 @@ def written(tmp_path: Path, toml: str) -> Path:
         ('[[dicomweb]]\nname = "a"\nurl = "http://192.0.2.1/"', "dicomweb.0.url"),
         ('[[dicomweb]]\nname = "a"\nurl = "https://h/"\nuser = "radplug"', "user and password_file belong together"),
         ('[workitems]\nurl = "https://h/"\nstation = "RADPLUG"', "workitems.station"),
+        ('[fhircast]\nurl = "https://hub.example"', "fhircast: Value error, url names a hub and topics no session"),
         ("[model", "not TOML"),
         (
             '[[pacs]]\nname = "a"\nhost = "h"\nport = 1\nae_title = "P"\n'
