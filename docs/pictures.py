@@ -19,8 +19,8 @@ from rich.console import Console
 
 from dicom_io.sending import Peer
 from hl7.acknowledgement import acknowledge
+from hl7.listener import Listener
 from hl7.message import Message
-from hl7.mllp import Listener
 from radplug import demo
 from radplug.acceptance import synthetic_study
 from radplug.acceptance.running_site import RunningSite, free_port

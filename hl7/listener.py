@@ -39,7 +39,7 @@ class Listener:
     Each connection has a thread of its own, on which `handle` gets its messages one after the other, and must return
     only when one is safely stored. If it raises, the connection is closed without an answer, so that the sender sends
     again. A connection is also closed by a message longer than `maximum_bytes` and by `idle_seconds` without a byte,
-    and at once where `admits` says no to the sender's address.
+    and at once where `admits` says no to the sender's address, or `maximum_connections` are open.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class Listener:
         secure: Secure | None = None,
         admits: Callable[[str], bool] = lambda address: True,
         maximum_bytes: int = MAXIMUM_BYTES,
+        maximum_connections: int = 256,
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self.host, self.port = host, port  # port 0 is any free one: start() puts the one in use in its place
@@ -58,6 +59,7 @@ class Listener:
         self._secure = secure
         self._admits = admits
         self._maximum_bytes = maximum_bytes
+        self._maximum_connections = maximum_connections
         self._idle_seconds = idle_seconds
         self._stopping = threading.Event()
         self._listening: socket.socket | None = None
@@ -121,6 +123,10 @@ class Listener:
                 if not self._stopping.wait(_PAUSE_SECONDS):
                     logger.warning("MLLP connection on port %d not accepted: %s", self.port, error.strerror)
                 continue
+            if len(self._open) >= self._maximum_connections:
+                logger.warning("MLLP connection on port %d closed: %d others are open", self.port, len(self._open))
+                connection.close()
+                continue
             thread = threading.Thread(target=self._serve, args=(connection, address), daemon=True)
             with self._lock:
                 self._open[thread] = connection
@@ -131,8 +137,6 @@ class Listener:
         try:
             if self._admits(address) and (opened := self._opened(connection, address)):
                 self._converse(opened)
-        except (ConnectionError, TimeoutError):
-            pass  # the sender is gone, or has nothing more to say
         except Exception as error:  # noqa: BLE001  an entrance: what goes wrong costs this connection and no other
             reason = error if isinstance(error, Malformed) else type(error).__name__  # a text might hold patient data
             logger.warning("MLLP connection on port %d closed without an answer: %s", self.port, reason)
@@ -152,7 +156,7 @@ class Listener:
         secured.settimeout(_HANDSHAKE_SECONDS)
         try:
             secured.do_handshake()
-        except ssl.SSLEOFError:  # whoever hangs up has not been refused
+        except (ConnectionError, TimeoutError, ssl.SSLEOFError):  # whoever hangs up has not been refused
             return None
         except ssl.SSLError as error:
             self._secure.distrusted(address, error)
@@ -163,8 +167,16 @@ class Listener:
         """Until the sender has closed, has been silent for too long, or the listener stops."""
         connection.settimeout(self._idle_seconds)
         decoder = Decoder(self._maximum_bytes)
-        while not self._stopping.is_set() and (data := connection.recv(READ_BYTES)):
+        while not self._stopping.is_set() and (data := _arrived(connection)):
             for message in decoder.feed(data):
                 answers = self._handle(message)
                 for answer in answers if isinstance(answers, tuple) else (answers,):
                     connection.sendall(frame(answer))
+
+
+def _arrived(connection: socket.socket) -> bytes:
+    """The next bytes; none once the sender is gone, or has been silent for too long."""
+    try:
+        return connection.recv(READ_BYTES)
+    except (ConnectionError, TimeoutError):
+        return b""

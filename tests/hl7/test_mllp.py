@@ -194,6 +194,21 @@ def test_stopping_lets_a_handler_at_work_answer_and_closes_the_rest() -> None:
         connected(listener)
 
 
+def test_connections_beyond_the_most_are_closed_at_once() -> None:
+    with Listener("127.0.0.1", 0, echo, maximum_connections=1) as listener:
+        with connected(listener) as first:
+            first.sendall(frame(b"MSH|1"))
+            assert received(first, 1) == [b"ACK MSH|1"]
+            with connected(listener) as second:
+                assert second.recv(1) == b""
+        deadline = time.monotonic() + WAIT
+        while time.monotonic() < deadline:  # until the first has gone
+            with contextlib.suppress(Unavailable):
+                assert exchange(b"MSH|2", listener.host, listener.port, timeout=WAIT) == b"ACK MSH|2"
+                return
+    pytest.fail("a place that has become free is given to nobody")
+
+
 def test_a_port_in_use_is_said_at_start() -> None:
     with (
         Listener("127.0.0.1", 0, echo) as first,
