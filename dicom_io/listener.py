@@ -51,6 +51,7 @@ class Arrival:
     dataset: bytes  # the sender's, to the last byte
     calling_ae: str
     called_ae: str
+    asked_for_by: str = ""  # the AE title whose C-MOVE has brought it; empty: not told
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,10 +227,9 @@ class Listener:
 
     def _received(self, event: evt.Event) -> int | Dataset:
         """The answer to a C-STORE request: whatever happens here, the sender hears of it."""
-        request, sender = cast(C_STORE, event.request), event.assoc.requestor.ae_title
-        uid = request.AffectedSOPInstanceUID
+        uid, sender = cast(C_STORE, event.request).AffectedSOPInstanceUID, event.assoc.requestor.ae_title
         try:
-            self._keep(_arrival(event, request))
+            self._keep(arrival_of(event))
         except DicomError as error:
             logger.warning("instance %s from %r not kept: %s", uid, sender, error)
             return _failure(_STATUS.get(type(error), CANNOT_UNDERSTAND), str(error))
@@ -247,21 +247,23 @@ def _port_of(server: ThreadedAssociationServer | None) -> int:
     return int(server.server_address[1])
 
 
-def _arrival(event: evt.Event, request: C_STORE) -> Arrival:
+def arrival_of(event: evt.Event) -> Arrival:
+    """What a C-STORE request brings. Raises Unreadable."""
+    request = cast(C_STORE, event.request)
     dataset = event.encoded_dataset(include_meta=False)
     instance = identify(dataset, str(event.context.transfer_syntax))
     if request.AffectedSOPInstanceUID != instance.sop_instance_uid:
         raise Unreadable("SOPInstanceUID differs from the one in the request")
     if not request.AffectedSOPClassUID == event.context.abstract_syntax == instance.sop_class_uid:
         raise Unreadable("SOPClassUID differs from the one requested or agreed")
-    calling_ae = event.assoc.requestor.ae_title
+    calling_ae, asked_for_by = event.assoc.requestor.ae_title, request.MoveOriginatorApplicationEntityTitle
     header = file_header(
         sop_class_uid=instance.sop_class_uid,
         sop_instance_uid=instance.sop_instance_uid,
         transfer_syntax_uid=instance.transfer_syntax_uid,
         source_ae_title=calling_ae,
     )
-    return Arrival(instance, header, dataset, calling_ae, event.assoc.acceptor.ae_title)
+    return Arrival(instance, header, dataset, calling_ae, event.assoc.acceptor.ae_title, (asked_for_by or "").strip())
 
 
 def _failure(status: int, comment: str) -> Dataset:

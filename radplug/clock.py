@@ -49,8 +49,9 @@ def tick(house: House, doorbell: Doorbell) -> None:
     for case_id in house.desks.due(now):
         doorbell.redraft(case_id)
         house.desks.ring_again_at(case_id, now + RING_AGAIN)
-    for case_id in {*house.delivering.due(now), *house.committing.due(now)}:
+    for case_id in {*house.comparing.due(now), *house.delivering.due(now), *house.committing.due(now)}:
         doorbell.deliver(case_id)
+        house.comparing.ring_again_at(case_id, now + RING_AGAIN)
         house.delivering.ring_again_at(case_id, now, now + RING_AGAIN)
         house.committing.ring_again_at(case_id, now, now + RING_AGAIN)
 

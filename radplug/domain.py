@@ -11,6 +11,7 @@ from dicom_io.study import Instance, Patient
 from hl7.orders import Order
 from model_runtime.canvas import Code, Section, Template
 from model_runtime.draft_text import DraftText
+from radplug.priors import Prior, PriorRule
 
 
 class CaseState(StrEnum):
@@ -61,6 +62,7 @@ class Routing:
     adapter: str = ""  # its name
     destinations: tuple[str, ...] | None = None  # their names
     priority: Priority | None = None
+    priors: PriorRule | None = None  # earlier studies that are wanted
 
 
 NO_RULE = Routing()
@@ -88,6 +90,10 @@ class DeliveryRefused(Exception):
 
 class DestinationUnavailable(Exception):
     """The destination may take the document later."""
+
+
+class ArchiveFailed(Exception):
+    """An archive did not name, or did not give us, earlier studies; the text is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +142,7 @@ class Received(StrEnum):
     NEW = "new"
     DUPLICATE = "duplicate"  # the same bytes are already kept
     OURS = "ours"  # a document that radplug made, sent back: kept, never taken for input
+    PRIOR = "prior"  # of an earlier study that we have asked for: no case comes of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +194,7 @@ class Plan:
     body_part: str
     view: str
     images: int  # that the model can be shown, at most
+    priors: int  # whose reports it can be told, at most
     adapter: str  # name of the LoRA adapter that drafts it; empty: none
 
 
@@ -208,6 +216,7 @@ class Brief:
     plan: Plan
     images: tuple[KeyImage, ...]
     said: Sequence[Dictation]
+    priors: tuple[Prior, ...] = ()  # supplied
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +235,7 @@ class Draft:
     drafted_at: datetime
     seconds: Mapping[str, float]  # queue, render, infer; what a batch waits for its other cases is in the last
     accepted_by: str = ""  # who has read it and let it stand: a draft still
+    priors: tuple[Prior, ...] = ()  # that the model was supplied with
     offered: bool = False  # from late images, after somebody had begun on the draft before: sent only once accepted
 
 

@@ -36,7 +36,13 @@ def listen(house: House) -> None:
 
     def keep(arrival: Arrival) -> None:
         received = pipeline.receive(
-            house, arrival.instance, arrival.header, arrival.dataset, arrival.calling_ae, arrival.called_ae
+            house,
+            arrival.instance,
+            arrival.header,
+            arrival.dataset,
+            arrival.calling_ae,
+            arrival.called_ae,
+            asked_by_us=arrival.asked_for_by == s.ae_title if arrival.asked_for_by else None,
         )
         log.info("received", instance=arrival.instance.sop_instance_uid, as_=received, calling_ae=arrival.calling_ae)
 

@@ -18,6 +18,7 @@ from radplug.lease_keeper import LeaseKeeper
 from radplug.parts import Policy
 from radplug.records.commitment_requests import CommitmentRequests
 from radplug.records.committing import Committing
+from radplug.records.comparing import Comparing
 from radplug.records.database import Database
 from radplug.records.delivering import Delivering
 from radplug.records.desks import Desks
@@ -39,10 +40,12 @@ from radplug.study_store import StudyStore, make_private
 from radplug.templates import InUse, TemplateFile, in_use, read_all
 
 if TYPE_CHECKING:
+    from radplug.archives import Archives
     from radplug.destinations import Destinations
     from radplug.documents import Documents
     from radplug.draftsman import Draftsman
     from radplug.key_images import KeyImages
+    from radplug.prior_reports import PriorReports
 
 DEMO_CHECKPOINT = Path(__file__).parents[1] / "model_runtime" / "weights" / "demo"
 PAUSE_AFTER_FAILURE = timedelta(seconds=5)
@@ -72,6 +75,7 @@ class House:
             batch=s.drafting.batch,
             gather=timedelta(milliseconds=s.drafting.gather_milliseconds),
             floor=s.model.floor,
+            priors_time=timedelta(seconds=s.drafting.priors_seconds),
             first_retry=timedelta(seconds=s.delivery.first_retry_seconds),
             longest_retry=timedelta(seconds=s.delivery.longest_retry_seconds),
             delivery_attempts=s.delivery.attempts,
@@ -108,6 +112,10 @@ class House:
     @cached_property
     def readers(self) -> Readers:
         return Readers(self.database)
+
+    @cached_property
+    def comparing(self) -> Comparing:
+        return Comparing(self.database)
 
     @cached_property
     def desks(self) -> Desks:
@@ -190,6 +198,7 @@ class House:
             destinations={d.name for d in (*s.pacs, *s.reporting)},
             callers=s.listener.callers,
             called=s.listener.ae_titles,
+            archives={d.name for d in s.pacs if d.priors != "off"},
         )
 
     @cached_property
@@ -227,6 +236,18 @@ class House:
 
         s = self.settings
         return Documents(self.store, self.viewing, s.device, s.pages.fonts, pacs=s.pacs, reporting=s.reporting)
+
+    @cached_property
+    def archives(self) -> Archives:
+        from radplug.archives import Archives
+
+        return Archives(self.settings.listener.ae_title, self.settings.pacs)
+
+    @cached_property
+    def prior_reports(self) -> PriorReports:
+        from radplug.prior_reports import PriorReports
+
+        return PriorReports(self.store)
 
     @cached_property
     def destinations(self) -> Destinations:

@@ -2,18 +2,21 @@
 
     receive ──► close ──► draft ──► deliver
     listener    clock     model     delivery
-                          worker    worker
-                      ▲
-                   redraft, accept: for whoever has the case open
+                  │       worker    worker
+                  │         ▲
+                  │         redraft, accept: for whoever has the case open
+                  └─► compare: earlier studies, for which the draft waits
+                      delivery worker
 
 Every stage can be done again: what it decides stands in rows, and a stage that finds its work done, or taken by
 another, does nothing. What the stages ask of the house's parts stands in `parts`.
 """
 
 from radplug.pipeline.committing import take_commitment
+from radplug.pipeline.comparing import compare
 from radplug.pipeline.delivering import deliver
 from radplug.pipeline.drafting import draft, draft_at_once
 from radplug.pipeline.editing import accept, redraft
 from radplug.pipeline.receiving import close, receive
 
-__all__ = ["accept", "close", "deliver", "draft", "draft_at_once", "receive", "redraft", "take_commitment"]
+__all__ = ["accept", "close", "compare", "deliver", "draft", "draft_at_once", "receive", "redraft", "take_commitment"]

@@ -8,12 +8,22 @@ from radplug.domain import (
     StaleWork,
 )
 from radplug.parts import House
+from radplug.pipeline.comparing import keep_prior
 
 
 def receive(
-    house: House, instance: Instance, header: bytes, data_set: bytes, calling_ae: str, called_ae: str = ""
+    house: House,
+    instance: Instance,
+    header: bytes,
+    data_set: bytes,
+    calling_ae: str,
+    called_ae: str = "",
+    *,
+    asked_by_us: bool | None = None,
 ) -> Received:
     """Keep an instance: once this returns, its bytes and its row are safe, and the sender may be told so.
+
+    `asked_by_us`: whether the sender says that a C-MOVE of ours has brought it; None: it says nothing of that.
 
     Raises:
         NoSpace: the disk is below the watermark.
@@ -22,6 +32,8 @@ def receive(
     if house.receiving.knows(instance, sha256):
         return Received.DUPLICATE
     now = house.now()
+    if house.comparing.expects(instance.study_uid, now, by_us=asked_by_us):
+        return keep_prior(house, instance, header, data_set)
     stored = house.store.keep(header, data_set, sha256, now)
     received = Received.DUPLICATE
     try:
@@ -44,8 +56,9 @@ def close(house: House, case_id: str) -> None:
     if len(series) < wanted and house.drafting.wait_for_more(case_id):
         return
     routing = house.router.route(instances, house.drafting.order(house.viewing.case(case_id)), now)
+    priors_until = now + house.policy.priors_time if routing.priors and not routing.not_drafted else None
     try:
-        house.drafting.close(case_id, now, routing)
+        house.drafting.close(case_id, now, routing, priors_until)
     except StaleWork:
         return  # an image came just now
     about = {"images": len(images), "series": len(series), "series_expected": wanted}

@@ -28,6 +28,7 @@ from radplug.domain import (
     SeveralCases,
     UnknownCase,
 )
+from radplug.priors import Prior
 from radplug.records.database import Database
 from radplug.records.receiving import ORDER
 from radplug.records.schema import audit, cases, deliveries, drafts, instances
@@ -35,6 +36,7 @@ from radplug.records.schema import audit, cases, deliveries, drafts, instances
 KEY_IMAGES = TypeAdapter(tuple[KeyImage, ...])
 ROUTING = TypeAdapter(Routing)
 SECTIONS = TypeAdapter(tuple[Section, ...])
+PRIORS = TypeAdapter(tuple[Prior, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,4 +184,5 @@ def _draft(row: sa.Row[Any]) -> Draft:
         seconds=row.seconds,
         accepted_by=row.accepted_by,
         offered=row.offered,
+        priors=PRIORS.validate_python(row.priors or ()),
     )

@@ -102,11 +102,12 @@ def test_nobody_there() -> None:
 def test_a_study_comes_to_our_own_listener() -> None:
     came: list[Arrival] = []
     with listening(came.append) as ours, archive([], ours.port) as (peer, asked):
-        assert move_study("1.2.3", "RADPLUG", peer, calling_ae="RADPLUG", timeout=5) == 1
+        assert move_study("1.2.3", "RADPLUG", peer, calling_ae="RADPLUG", timeout=5, seconds=5) == 1
     assert [arrival.instance.modality for arrival in came] == ["CT"]
+    assert came[0].asked_for_by == "RADPLUG"
     assert asked[0].StudyInstanceUID == "1.2.3"
 
 
 def test_an_archive_that_does_not_know_us() -> None:
     with archive([]) as (peer, _), pytest.raises(Rejected):
-        move_study("1.2.3", "NOBODY", peer, calling_ae="RADPLUG", timeout=5)
+        move_study("1.2.3", "NOBODY", peer, calling_ae="RADPLUG", timeout=5, seconds=5)

@@ -1,0 +1,117 @@
+"""QIDO-RS and WADO-RS (PS3.18 10): which studies a patient has at a DICOMweb server, and getting one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+
+import requests
+from dicomweb_client.api import DICOMwebClient
+from pydicom import Dataset, dcmwrite
+
+from dicom_io.elements import DAMAGE
+from dicom_io.errors import Rejected, Unavailable
+from dicom_io.listener import Arrival
+from dicom_io.part10 import file_header, read_transfer_syntax
+from dicom_io.reading import identify
+from dicom_io.retrieving import FoundStudy, require_one, studies_of
+
+_FIELDS: Final = (
+    *("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex"),
+    *("StudyInstanceUID", "StudyDate", "ModalitiesInStudy", "StudyDescription"),
+)
+_AS_KEPT: Final = (("application/dicom", "*"),)  # in whatever transfer syntax the server keeps it
+_OURS_TO_FIX: Final = range(400, 500)
+_LATER: Final = (408, 429)
+
+
+@dataclass(frozen=True, slots=True)
+class WebServer:
+    """A DICOMweb server, below whose `url` stands `/studies`."""
+
+    url: str
+    password: tuple[str, str] | None = None  # user and password
+    token: str = field(default="", repr=False)
+    ca: Path | None = None  # PEM file of the authorities that its certificate may come from; None: the system's
+
+    def __str__(self) -> str:
+        return self.url
+
+
+def find_studies(patient_id: str, server: WebServer, *, timeout: float, most: int = 500) -> list[FoundStudy]:
+    """What the server names when it is asked for a Patient ID.
+
+    Args:
+        timeout: seconds for the connection, and then for each piece of an answer.
+
+    Raises:
+        Rejected: the server refuses the query, or the ID is empty or would ask for other patients as well.
+        Unavailable: the server cannot be reached, or does not answer in time.
+    """
+    require_one(patient_id)
+    with _asked(server, timeout) as client:
+        answers = client.search_for_studies(
+            search_filters={"PatientID": patient_id}, fields=[*_FIELDS], limit=most, fuzzymatching=False
+        )
+        return [study for answer in answers for study in studies_of(Dataset.from_json(answer))]
+
+
+def fetch_study(
+    study_uid: str, take: Callable[[Arrival], None], server: WebServer, *, timeout: float, seconds: float
+) -> int:
+    """Gets a study, each instance handed to `take`; how many came. `seconds` are for all of it.
+
+    Raises:
+        Rejected: the server refuses, or has no such study.
+        Unavailable: the server cannot be reached, or took too long.
+    """
+    count, deadline = 0, time.monotonic() + seconds
+    with _asked(server, timeout) as client:
+        for count, instance in enumerate(client.iter_study(study_uid, media_types=_AS_KEPT), start=1):
+            if time.monotonic() > deadline:
+                raise Unavailable(f"{server} was not done with the study in the time that there was for it")
+            take(_arrival(instance))
+    return count
+
+
+@contextmanager
+def _asked(server: WebServer, timeout: float) -> Iterator[DICOMwebClient]:
+    """What goes wrong is said without the request's URL, which names the patient."""
+    with requests.Session() as session:
+        session.auth = server.password
+        session.trust_env = False  # no proxy learns of patients, and no .netrc takes the place of the credentials
+        if server.ca:
+            session.verify = str(server.ca)
+        headers = {"Authorization": f"Bearer {server.token}"} if server.token else {}
+        client = DICOMwebClient(server.url, session=session, headers=headers, timeout=timeout)
+        client.set_http_retry_params(retry=False)
+        try:
+            yield client
+        except requests.HTTPError as error:
+            status = error.response.status_code if error.response is not None else 0
+            kind = Rejected if status in _OURS_TO_FIX and status not in _LATER else Unavailable
+            raise kind(f"{server} answered {status}") from None
+        except (requests.RequestException, OSError) as error:
+            raise Unavailable(
+                f"{server}: no answer ({type(error).__name__}); is it running, and its URL right?"
+            ) from None
+        except DAMAGE as damage:
+            raise Rejected(f"{server} gave an answer that makes no sense ({type(damage).__name__})") from None
+
+
+def _arrival(instance: Dataset) -> Arrival:
+    stream = BytesIO()
+    dcmwrite(stream, instance, enforce_file_format=True)
+    stream.seek(0)
+    syntax = read_transfer_syntax(stream)
+    data_set = stream.read()
+    facts = identify(data_set, syntax)
+    header = file_header(
+        sop_class_uid=facts.sop_class_uid, sop_instance_uid=facts.sop_instance_uid, transfer_syntax_uid=syntax
+    )
+    return Arrival(facts, header, data_set, "", "")

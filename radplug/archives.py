@@ -1,0 +1,116 @@
+"""Where a patient's earlier studies are: the PACS that the settings name for it, each asked in its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date, datetime
+
+from dicom_io import dicomweb, retrieving
+from dicom_io.dicomweb import WebServer
+from dicom_io.errors import DicomError, NoSpace
+from dicom_io.listener import Arrival
+from dicom_io.retrieving import FoundStudy
+from dicom_io.study import Instance, Patient
+from radplug import certificates
+from radplug.body_part import body_part
+from radplug.domain import ArchiveFailed
+from radplug.priors import Candidate
+from radplug.settings import PacsDestination
+
+
+class Archives:
+    """The site's PACS that may be asked, by name; `ae_title` is ours."""
+
+    def __init__(self, ae_title: str, pacs: Sequence[PacsDestination]) -> None:
+        self._ae_title = ae_title
+        self._pacs = {each.name: (each, certificates.calling(each)) for each in pacs if each.priors != "off"}
+
+    @property
+    def names(self) -> Sequence[str]:
+        return list(self._pacs)
+
+    def patient(self, archive: str, patient: Patient) -> Patient:
+        """The patient as that archive knows them: with the issuer that it has for IDs without one."""
+        return replace(patient, issuer=patient.issuer or self._pacs[archive][0].priors_issuer)
+
+    def find(self, archive: str, patient: Patient, seconds: float) -> list[Candidate]:
+        """The studies under the patient's ID, whoever's they are. Raises ArchiveFailed."""
+        pacs, peer = self._pacs[archive]
+        timeout = min(seconds, pacs.timeout_seconds)
+        with _in_our_words():
+            if pacs.priors == "dicomweb":
+                found = dicomweb.find_studies(patient.id, _web_server(pacs), timeout=timeout)
+            else:
+                found = retrieving.find_studies(patient.id, peer(), calling_ae=self._ae_title, timeout=timeout)
+        return [self._candidate(archive, study) for study in found]
+
+    def fetch(
+        self, archive: str, study_uid: str, keep: Callable[[Instance, bytes, bytes], None], seconds: float
+    ) -> None:
+        """Have a study here when this returns: what C-MOVE brings comes to our listener, the rest is handed to `keep`.
+
+        Raises ArchiveFailed.
+        """
+        pacs, peer = self._pacs[archive]
+        timeout = min(seconds, pacs.timeout_seconds)
+
+        def take(arrival: Arrival) -> None:
+            keep(arrival.instance, arrival.header, arrival.dataset)
+
+        with _in_our_words():
+            if pacs.priors == "dicomweb":
+                dicomweb.fetch_study(study_uid, take, _web_server(pacs), timeout=timeout, seconds=seconds)
+            elif pacs.priors == "c-get":
+                retrieving.get_study(
+                    study_uid, take, peer(), calling_ae=self._ae_title, timeout=timeout, seconds=seconds
+                )
+            else:
+                retrieving.move_study(
+                    study_uid, self._ae_title, peer(), calling_ae=self._ae_title, timeout=timeout, seconds=seconds
+                )
+
+    def _candidate(self, archive: str, study: FoundStudy) -> Candidate:
+        return Candidate(
+            study.uid,
+            self.patient(archive, study.patient),
+            _day(study.date),
+            study.modalities,
+            body_part("", [study.description]),
+            "".join(character if character.isprintable() else " " for character in study.description),
+            archive,
+        )
+
+
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    try:
+        yield
+    except NoSpace:
+        raise
+    except DicomError as error:
+        raise ArchiveFailed(str(error)) from error
+
+
+def _web_server(pacs: PacsDestination) -> WebServer:
+    """With the credentials as they stand in their file now."""
+    assert pacs.dicomweb_url  # the settings have seen to it
+    ca = pacs.tls.ca if pacs.tls else None
+    if pacs.dicomweb_credentials is None:
+        return WebServer(pacs.dicomweb_url, ca=ca)
+    try:
+        line = pacs.dicomweb_credentials.read_text(encoding="utf-8").partition("\n")[0].strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArchiveFailed(f"{pacs.dicomweb_credentials} cannot be read ({type(error).__name__})") from None
+    user, is_password, password = line.partition(":")
+    if is_password:
+        return WebServer(pacs.dicomweb_url, (user, password), ca=ca)
+    return WebServer(pacs.dicomweb_url, token=line, ca=ca)
+
+
+def _day(text: str) -> date | None:
+    try:
+        return datetime.strptime(text, "%Y%m%d").date()
+    except ValueError:
+        return None
