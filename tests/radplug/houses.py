@@ -64,7 +64,8 @@ def receive_file(house: House, file: Path) -> Case:
     case = house.viewing.case_of_study(instance.study_uid)
     assert case is not None
     later = datetime.now(UTC) + timedelta(seconds=1)
-    house.drafting.close(case.id, later, house.router.route(house.drafting.instances(case.id), None, later))
+    routing = house.router.route(house.drafting.instances(case.id), None, later)
+    house.drafting.close(case.id, later, routing, later + house.policy.priors_time if routing.priors else None)
     return house.viewing.case(case.id)
 
 

@@ -52,14 +52,14 @@ class Archive:
 
 
 @contextmanager
-def archive(root: Path, radplug_port: int) -> Iterator[Archive]:
-    """An Orthanc that knows RADPLUG at that port."""
+def archive(root: Path, radplug_port: int, dicom_port: int = 0) -> Iterator[Archive]:
+    """An Orthanc that knows RADPLUG at that port, and is asked at `dicom_port`, 0: at a free one."""
     program = tool("Orthanc")
     plugin = next((path for path in PLUGINS if path.exists()), None)
     if plugin is None:
         pytest.skip("Orthanc's DICOMweb plugin is not installed: make peers")
     root.mkdir()
-    served = Archive(Peer("ORTHANC", "127.0.0.1", free_port()), free_port())
+    served = Archive(Peer("ORTHANC", "127.0.0.1", dicom_port or free_port()), free_port())
     settings = {
         "Name": "ARCHIVE",
         "StorageDirectory": str(root / "store"),
@@ -98,7 +98,7 @@ def with_report(study: SyntheticStudy, text: str, flag: str = "FINAL") -> Synthe
     document = dcmread(BytesIO(written))
     document.PreliminaryFlag = flag
     document.CompletionFlag = "COMPLETE"
-    file = study.files[0].with_name("report.dcm")
+    file = study.files[0].with_name(f"report-{len(study.files)}.dcm")
     document.save_as(file)
     return SyntheticStudy((*study.files, file), study.study_uid, study.order)
 

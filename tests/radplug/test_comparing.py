@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from io import BytesIO
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 import tiny_checkpoint
-from orthancs import archive, of_patient, with_report
+from houses import SIZE, receive_file
+from orthancs import Archive, archive, of_patient, with_report
+from peers import free_port, tool
 from pydicom import dcmread
 from sites import hospital
 
+from dicom_io.listener import Arrival, Listener
+from dicom_io.reading import read_instance
+from dicom_io.report_checks import check
+from radplug import pipeline
 from radplug.acceptance import synthetic_study
-from radplug.domain import CaseState
+from radplug.acceptance.synthetic_study import SyntheticStudy
+from radplug.domain import Case, CaseState, DocumentKind
 from radplug.priors import PriorState
 from radplug.records.schema import cases
+from radplug.wiring import House
 
 RULES = """
 [[rule]]
@@ -24,7 +36,48 @@ name = "chest, compared"
 when.modalities = ["DX"]
 priors = { most = 1, modalities = ["DX", "CR"], body_parts = ["CHEST"] }
 """
-WAYS = {"c-move": "", "c-get": "", "dicomweb": 'dicomweb_url = "{url}"\n'}
+NOW = datetime.now().astimezone()
+
+
+@dataclass(frozen=True)
+class Stock:
+    """What lies in the archive."""
+
+    archive: Archive
+    radplug_port: int  # where it sends what RADPLUG asks for
+    older: SyntheticStudy
+    newer: SyntheticStudy
+    of_somebody: SyntheticStudy
+    unreported: SyntheticStudy  # the newest of all
+    folder: Path
+
+    def settings(self, way: str, **more: Any) -> dict[str, Any]:
+        peer = self.archive.peer
+        pacs = {"name": "archive", "ae_title": peer.ae_title, "host": peer.host, "port": peer.port, "priors": way}
+        if way == "dicomweb":
+            pacs["dicomweb_url"] = self.archive.web
+        rules = self.folder / "rules.toml"
+        rules.write_text(RULES, encoding="utf-8")
+        drafting = {"rules": rules, "assume_body_part": "CHEST"}
+        listener = {"accept_any_calling_ae": True}
+        return {"pacs": [pacs | {"priors_issuer": "HOSP"} | more], "drafting": drafting, "listener": listener}
+
+
+@pytest.fixture(scope="module")
+def stock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stock]:
+    folder, port = tmp_path_factory.mktemp("archive"), free_port()
+
+    def study(days: int) -> SyntheticStudy:
+        return synthetic_study.write(folder / f"{days}", 7, NOW - timedelta(days=days), size=SIZE)
+
+    older, newer = with_report(study(400), "No nodule, 400 days ago."), with_report(study(90), "No nodule.")
+    newer = with_report(newer, "A draft.", "PRELIMINARY")
+    of_somebody, unreported = with_report(study(30), "Nodule."), study(20)
+    of_patient(of_somebody, PatientBirthDate="19610202")
+    with archive(folder / "orthanc", port) as server:
+        for each in (older, newer, of_somebody, unreported):
+            server.put(*each.files)
+        yield Stock(server, port, older, newer, of_somebody, unreported, folder)
 
 
 @pytest.fixture(scope="module")
@@ -36,30 +89,184 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_orthanc_gives_the_newest_of_the_patients_own_in_each_way(tmp_path: Path, model: Path) -> None:
+@contextmanager
+def listening(house: House, port: int) -> Iterator[None]:
+    def keep(arrival: Arrival) -> None:
+        by_us = arrival.asked_for_by == "RADPLUG" if arrival.asked_for_by else None
+        pipeline.receive(house, arrival.instance, arrival.header, arrival.dataset, "ORTHANC", asked_by_us=by_us)
+
+    with Listener("RADPLUG", "127.0.0.1", port, keep, calling_ae_titles=None):
+        yield
+
+
+def closed(house: House, folder: Path) -> Case:
+    """A study of today, whose draft waits."""
+    (file,) = synthetic_study.write(folder, 7, NOW, size=SIZE).files
+    receive_file(house, file)
+    case = house.viewing.case_of_study(dcmread(file).StudyInstanceUID)
+    assert case is not None
+    return case
+
+
+@pytest.mark.parametrize("way", ["c-move", "c-get", "dicomweb"])
+def test_the_newest_that_is_reported_and_surely_the_patients(
+    stock: Stock, build: Callable[..., House], tmp_path: Path, way: str
+) -> None:
+    house = build(**stock.settings(way))
+    case = closed(house, tmp_path / "today")
+    with listening(house, stock.radplug_port):
+        pipeline.compare(house, case.id)
+    (supplied,) = house.comparing.take(case.id, 1)
+    assert (supplied.study_uid, supplied.state) == (stock.newer.study_uid, PriorState.SUPPLIED)
+    assert supplied.taken_on == (NOW - timedelta(days=90)).date()
+    assert "No nodule." in supplied.report
+    assert "A draft." not in supplied.report
+    assert [image.study_uid for image in supplied.images] == [stock.newer.study_uid]
+    reasons = {prior.study_uid: prior.why for prior in house.comparing.of_case(case.id)}
+    assert reasons[stock.of_somebody.study_uid] == "its birth date is another, so it may be another patient's"
+    assert reasons[stock.unreported.study_uid] == "no report came with it"
+    assert stock.older.study_uid not in reasons
+    with house.database.reading() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(cases)) == 1
+
+
+def supplied(stock: Stock, build: Callable[..., House], folder: Path, **settings: Any) -> tuple[House, Case]:
+    """A case whose draft was supplied with the newer study."""
+    house = build(**stock.settings("c-get") | settings)
+    case = closed(house, folder / "today")
+    pipeline.compare(house, case.id)
+    pipeline.draft(house, case.id, "worker")
+    return house, house.viewing.case(case.id)
+
+
+def test_the_draft_cites_what_it_was_supplied_with_and_the_sr_has_its_image_as_baseline(
+    stock: Stock, build: Callable[..., House], tmp_path: Path
+) -> None:
+    settings = stock.settings("c-get", shapes=["basic-text-sr", "comprehensive-3d-sr", "pdf"])
+    ris = {"name": "ris", "host": "127.0.0.1", "port": 1}
+    house, case = supplied(stock, build, tmp_path, pacs=settings["pacs"], reporting=[ris])
+    (draft,) = house.viewing.drafts(case.id)
+    assert [prior.study_uid for prior in draft.priors] == [stock.newer.study_uid]
+    sent = {delivery.document.kind: delivery.document.file for delivery in house.viewing.deliveries(case.id)}
+    cited = f"Compared with the report on the DX of {(NOW - timedelta(days=90)).date()}, Chest radiograph, synthetic."
+    assert cited.encode() in house.store.path(sent[DocumentKind.ORU]).read_bytes()
+    (image,) = draft.priors[0].images
+    for kind in (DocumentKind.SR, DocumentKind.SR_3D):
+        file = house.store.path(sent[kind])
+        assert check(file.read_bytes()) == ()
+        assert cited.encode() in file.read_bytes()
+        (evidence,) = dcmread(file).PertinentOtherEvidenceSequence
+        assert evidence.StudyInstanceUID == stock.newer.study_uid
+        verdict = subprocess.run([tool("dciodvfy"), "-new", file], capture_output=True, text=True, check=False)
+        assert not [line for line in verdict.stderr.splitlines() if line.startswith("Error")]
+    comparison = dcmread(house.store.path(sent[DocumentKind.SR])).ContentSequence
+    (baseline,) = (
+        below
+        for section in comparison
+        for item in section.get("ContentSequence", ())
+        for below in item.get("ContentSequence", ())
+        if below.get("ConceptNameCodeSequence") and below.ConceptNameCodeSequence[0].CodeValue == "121079"
+    )
+    assert baseline.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == image.sop_instance_uid
+    pipeline.accept(house, house.desks.of(case.id, house.now()), "maria")
+    assert house.viewing.drafts(case.id)[-1].priors == draft.priors
+
+
+def test_a_draft_waits_for_earlier_studies_and_no_longer_than_it_should(
+    stock: Stock, build: Callable[..., House], tmp_path: Path
+) -> None:
+    house = build(**stock.settings("c-move"))
+    case = closed(house, tmp_path / "today")
+    now = house.now() + timedelta(seconds=1)  # as `closed` closes it
+    assert house.comparing.due(now) == [case.id]
+    assert house.drafting.due_to_draft(now + timedelta(seconds=2)) == []
+    pipeline.draft(house, case.id, "worker")
+    assert house.viewing.drafts(case.id) == ()
+    late = now + timedelta(seconds=30)
+    assert house.comparing.due(late) == []
+    assert [due.case_id for due in house.drafting.due_to_draft(late)] == [case.id]
+    assert house.comparing.take(case.id, 1) == ()
+    (why,) = (prior.why for prior in house.comparing.of_case(case.id))
+    assert why == "no archive was asked in time"
+    pipeline.compare(house, case.id)  # too late: nothing is asked for any more
+    assert len(house.comparing.of_case(case.id)) == 1
+
+
+def test_an_archive_that_is_away_does_not_hold_the_draft_up(build: Callable[..., House], tmp_path: Path) -> None:
     rules = tmp_path / "rules.toml"
-    rules.write_text(RULES)
-    now = datetime.now().astimezone()
-    before = [synthetic_study.write(tmp_path / f"{days}", 7, now - timedelta(days=days), size=64) for days in (400, 90)]
-    older, newer = (with_report(study, text) for study, text in zip(before, ("OLDER", "NEWER"), strict=True))
-    somebody = with_report(synthetic_study.write(tmp_path / "else", 8, now - timedelta(days=9), size=64), "ELSE")
-    of_patient(somebody, PatientBirthDate="19610202")
-    for way, more in WAYS.items():
-        port = 0
-        print(
-            way,
-            more,
-            port,
-            rules,
-            older,
-            newer,
-            archive,
-            hospital,
-            CaseState,
-            PriorState,
-            cases,
-            sa,
-            BytesIO,
-            dcmread,
-            UTC,
-        )
+    rules.write_text(RULES, encoding="utf-8")
+    away = {"name": "archive", "ae_title": "AWAY", "host": "127.0.0.1", "port": free_port(), "priors": "c-move"}
+    drafting = {"rules": rules, "assume_body_part": "CHEST"}
+    house = build(pacs=[away], drafting=drafting, listener={"accept_any_calling_ae": True})
+    case = closed(house, tmp_path / "today")
+    pipeline.compare(house, case.id)
+    pipeline.draft(house, case.id, "worker")
+    (draft,) = house.viewing.drafts(case.id)
+    assert draft.priors == ()
+    (prior,) = house.comparing.of_case(case.id)
+    assert "no connection" in prior.why
+    assert [event.detail["archive"] for event in house.viewing.events(case.id) if event.event == "prior left out"]
+
+
+def test_a_patient_without_issuer_has_no_priors(stock: Stock, build: Callable[..., House], tmp_path: Path) -> None:
+    house = build(**stock.settings("c-get", priors_issuer=""))
+    case = closed(house, tmp_path / "today")
+    pipeline.compare(house, case.id)
+    assert house.comparing.take(case.id, 1) == ()
+    reasons = {prior.why for prior in house.comparing.of_case(case.id)}
+    assert reasons == {"this study has no issuer of the Patient ID, so the patient is not certain"}
+
+
+def test_a_model_that_reads_no_earlier_reports_is_given_none(
+    stock: Stock, build: Callable[..., House], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    blind = tiny_checkpoint.write(tmp_path_factory.mktemp("model"), canvas_length=256, steps=2)
+    house, case = supplied(stock, build, tmp_path, model={"checkpoint": blind, "threads": 1})
+    assert house.viewing.drafts(case.id)[0].priors == ()
+    reasons = {prior.study_uid: prior.why for prior in house.comparing.of_case(case.id)}
+    assert reasons[stock.newer.study_uid] == "the model reads no earlier report"
+
+
+def test_what_was_fetched_as_prior_is_a_case_when_it_is_sent_for_itself(
+    stock: Stock, build: Callable[..., House], tmp_path: Path
+) -> None:
+    house, _ = supplied(stock, build, tmp_path)
+    assert house.viewing.case_of_study(stock.newer.study_uid) is None
+    file = stock.newer.files[0]
+    instance = read_instance(file)
+    assert house.comparing.expects(instance.study_uid, house.now(), by_us=None)
+    assert not house.comparing.expects(instance.study_uid, house.now(), by_us=False)
+    later = house.now() + timedelta(hours=1)
+    assert not house.comparing.expects(instance.study_uid, later, by_us=None)
+    assert house.comparing.expects(instance.study_uid, later, by_us=True)
+
+
+def test_a_whole_site_compares(tmp_path: Path, model: Path) -> None:
+    """Its own listener takes what a C-MOVE brings, and no case comes of it."""
+    tool("Orthanc")
+    rules, dicom = tmp_path / "rules.toml", free_port()
+    rules.write_text(RULES, encoding="utf-8")
+    pacs = f"""
+[[pacs]]
+name = "orthanc"
+ae_title = "ORTHANC"
+host = "127.0.0.1"
+port = {dicom}
+priors = "c-move"
+priors_issuer = "HOSP"
+"""
+    extra = f'[drafting]\nrules = "{rules}"\n'
+    study = synthetic_study.write(tmp_path / "before", 7, NOW - timedelta(days=90), size=SIZE)
+    before = with_report(study, "No nodule.")
+    with (
+        hospital(tmp_path / "site", model, extra, pacs) as site,
+        archive(tmp_path / "orthanc", site.listener.port, dicom) as server,
+    ):
+        server.put(*before.files)
+        now = site.study("now")
+        site.send(*now.files)
+        case = site.wait_for(now, CaseState.DELIVERED, 1, 90)
+        house = site.running.house
+        (draft,) = house.viewing.drafts(case.id)
+        assert [prior.study_uid for prior in draft.priors] == [before.study_uid]
+        assert [each.id for each in house.viewing.cases()] == [case.id]
