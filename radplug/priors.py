@@ -73,6 +73,8 @@ class Prior:
     @property
     def title(self) -> str:
         """How it is cited: by its day."""
+        if not self.study_uid:
+            return f"archive {self.archive}" if self.archive else "earlier studies"
         day = f"{self.modality or 'study'} of {self.taken_on or 'an unknown day'}"
         return f"{day}, {self.description}" if self.description else day
 

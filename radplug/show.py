@@ -70,6 +70,8 @@ def case(console: Console, view: CaseView, as_json: bool) -> None:
     cases(console, [view.case], as_json=False)
     if view.case.routing.rule:
         console.print(Text(f"taken by the rule {view.case.routing.rule}"))
+    for prior in view.priors:
+        console.print(Text(f"{prior.title}: {prior.state}{prior.why and f': {prior.why}'}", "dim"))
     for drafted in view.drafts:
         console.print(draft(drafted.text, f"draft {drafted.version}, template {drafted.template}"))
         for remark in _remarks(drafted):

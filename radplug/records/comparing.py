@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter
@@ -21,7 +20,7 @@ from radplug.records.schema import (
     prior_searches,
     priors,
 )
-from radplug.records.viewing import PRIORS
+from radplug.records.viewing import priors_of
 
 INSTANCE = TypeAdapter(Instance)
 PRIOR = TypeAdapter(Prior)
@@ -122,7 +121,7 @@ class Comparing:
             ended = sa.delete(prior_searches).where(prior_searches.c.case_id == case_id)
             if connection.execute(ended.returning(prior_searches.c.begun)).scalar() is False:
                 _put(connection, case_id, Prior("", "", PriorState.LEFT_OUT, "no archive was asked in time"))
-            known = _priors(connection, case_id)
+            known = priors_of(connection, case_id)
             ready = [one for one in known if one.state in (PriorState.HERE, PriorState.SUPPLIED)]
             read = f"the model reads {f'no more than {most}' if most else 'no'} earlier report{'s' if most > 1 else ''}"
             for number, one in enumerate(ready):
@@ -131,12 +130,7 @@ class Comparing:
             for one in known:
                 if one.state is PriorState.COMING:
                     _settle(connection, case_id, one, PriorState.LEFT_OUT, LATE)
-            return tuple(one for one in _priors(connection, case_id) if one.state is PriorState.SUPPLIED)
-
-    def of_case(self, case_id: str) -> tuple[Prior, ...]:
-        """What has become of each, the newest first."""
-        with self._database.reading() as connection:
-            return _priors(connection, case_id)
+            return tuple(one for one in priors_of(connection, case_id) if one.state is PriorState.SUPPLIED)
 
 
 def search_anew(connection: sa.Connection, case_id: str, now: datetime, until: datetime | None) -> None:
@@ -169,12 +163,3 @@ def _this(case_id: str, prior: Prior) -> tuple[sa.ColumnElement[bool], ...]:
         priors.c.study_uid == prior.study_uid,
         priors.c.archive == prior.archive,
     )
-
-
-def _priors(connection: sa.Connection, case_id: str) -> tuple[Prior, ...]:
-    newest = sa.select(priors).where(priors.c.case_id == case_id).order_by(priors.c.taken_on.desc(), priors.c.study_uid)
-    return PRIORS.validate_python([_prior(row) for row in connection.execute(newest)])
-
-
-def _prior(row: sa.Row[Any]) -> dict[str, Any]:
-    return {column: value for column, value in row._mapping.items() if column != "case_id"}

@@ -31,7 +31,7 @@ from radplug.domain import (
 from radplug.priors import Prior
 from radplug.records.database import Database
 from radplug.records.receiving import ORDER
-from radplug.records.schema import audit, cases, deliveries, drafts, instances
+from radplug.records.schema import audit, cases, deliveries, drafts, instances, priors
 
 KEY_IMAGES = TypeAdapter(tuple[KeyImage, ...])
 ROUTING = TypeAdapter(Routing)
@@ -47,6 +47,7 @@ class CaseView:
     drafts: tuple[Draft, ...]
     deliveries: tuple[Delivery, ...]
     events: tuple[AuditEvent, ...]
+    priors: tuple[Prior, ...]  # the newest first
 
 
 UNTITLED = Code("18748-4", "LN", "Diagnostic Imaging Report")  # of drafts from before titles were kept
@@ -99,7 +100,8 @@ class Viewing:
 
     def whole(self, case_id: str) -> CaseView:
         """Raises UnknownCase."""
-        return CaseView(self.case(case_id), self.drafts(case_id), self.deliveries(case_id), self.events(case_id))
+        case, drafts, deliveries = self.case(case_id), self.drafts(case_id), self.deliveries(case_id)
+        return CaseView(case, drafts, deliveries, self.events(case_id), self.priors(case_id))
 
     def drafts(self, case_id: str) -> tuple[Draft, ...]:
         rows = sa.select(drafts).where(drafts.c.case_id == case_id).order_by(drafts.c.version)
@@ -110,6 +112,11 @@ class Viewing:
         rows = sa.select(deliveries).where(deliveries.c.case_id == case_id).order_by(deliveries.c.id)
         with self._database.reading() as connection:
             return tuple(delivery_of(row) for row in connection.execute(rows))
+
+    def priors(self, case_id: str) -> tuple[Prior, ...]:
+        """What has become of the patient's earlier studies, the newest first."""
+        with self._database.reading() as connection:
+            return priors_of(connection, case_id)
 
     def dead_letters(self) -> tuple[Delivery, ...]:
         rows = sa.select(deliveries).where(deliveries.c.state == DeliveryState.DEAD).order_by(deliveries.c.id)
@@ -128,6 +135,14 @@ class Viewing:
         rows = sa.select(audit).where(audit.c.case_id == case_id).order_by(audit.c.id)
         with self._database.reading() as connection:
             return tuple(AuditEvent(r.at, r.event, r.case_id, r.actor, r.detail) for r in connection.execute(rows))
+
+
+def priors_of(connection: sa.Connection, case_id: str) -> tuple[Prior, ...]:
+    newest = sa.select(priors).where(priors.c.case_id == case_id).order_by(priors.c.taken_on.desc(), priors.c.study_uid)
+    rows = [
+        {name: value for name, value in row._mapping.items() if name != "case_id"} for row in connection.execute(newest)
+    ]
+    return PRIORS.validate_python(rows)
 
 
 def delivery_of(row: sa.Row[Any]) -> Delivery:

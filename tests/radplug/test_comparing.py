@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 import tiny_checkpoint
+from browsers import signed_in, with_accounts
 from houses import SIZE, receive_file
 from orthancs import Archive, archive, of_patient, with_report
 from peers import free_port, tool
+from playwright.sync_api import Browser, expect
 from pydicom import dcmread
 from sites import hospital
 
@@ -26,8 +29,10 @@ from radplug import pipeline
 from radplug.acceptance import synthetic_study
 from radplug.acceptance.synthetic_study import SyntheticStudy
 from radplug.domain import Case, CaseState, DocumentKind
+from radplug.people import Role
 from radplug.priors import PriorState
 from radplug.records.schema import cases
+from radplug.web.serving import serving
 from radplug.wiring import House
 
 RULES = """
@@ -122,7 +127,7 @@ def test_the_newest_that_is_reported_and_surely_the_patients(
     assert "No nodule." in supplied.report
     assert "A draft." not in supplied.report
     assert [image.study_uid for image in supplied.images] == [stock.newer.study_uid]
-    reasons = {prior.study_uid: prior.why for prior in house.comparing.of_case(case.id)}
+    reasons = {prior.study_uid: prior.why for prior in house.viewing.priors(case.id)}
     assert reasons[stock.of_somebody.study_uid] == "its birth date is another, so it may be another patient's"
     assert reasons[stock.unreported.study_uid] == "no report came with it"
     assert stock.older.study_uid not in reasons
@@ -186,10 +191,10 @@ def test_a_draft_waits_for_earlier_studies_and_no_longer_than_it_should(
     assert house.comparing.due(late) == []
     assert [due.case_id for due in house.drafting.due_to_draft(late)] == [case.id]
     assert house.comparing.take(case.id, 1) == ()
-    (why,) = (prior.why for prior in house.comparing.of_case(case.id))
+    (why,) = (prior.why for prior in house.viewing.priors(case.id))
     assert why == "no archive was asked in time"
     pipeline.compare(house, case.id)  # too late: nothing is asked for any more
-    assert len(house.comparing.of_case(case.id)) == 1
+    assert len(house.viewing.priors(case.id)) == 1
 
 
 def test_an_archive_that_is_away_does_not_hold_the_draft_up(build: Callable[..., House], tmp_path: Path) -> None:
@@ -203,7 +208,7 @@ def test_an_archive_that_is_away_does_not_hold_the_draft_up(build: Callable[...,
     pipeline.draft(house, case.id, "worker")
     (draft,) = house.viewing.drafts(case.id)
     assert draft.priors == ()
-    (prior,) = house.comparing.of_case(case.id)
+    (prior,) = house.viewing.priors(case.id)
     assert "no connection" in prior.why
     assert [event.detail["archive"] for event in house.viewing.events(case.id) if event.event == "prior left out"]
 
@@ -213,7 +218,7 @@ def test_a_patient_without_issuer_has_no_priors(stock: Stock, build: Callable[..
     case = closed(house, tmp_path / "today")
     pipeline.compare(house, case.id)
     assert house.comparing.take(case.id, 1) == ()
-    reasons = {prior.why for prior in house.comparing.of_case(case.id)}
+    reasons = {prior.why for prior in house.viewing.priors(case.id)}
     assert reasons == {"this study has no issuer of the Patient ID, so the patient is not certain"}
 
 
@@ -223,7 +228,7 @@ def test_a_model_that_reads_no_earlier_reports_is_given_none(
     blind = tiny_checkpoint.write(tmp_path_factory.mktemp("model"), canvas_length=256, steps=2)
     house, case = supplied(stock, build, tmp_path, model={"checkpoint": blind, "threads": 1})
     assert house.viewing.drafts(case.id)[0].priors == ()
-    reasons = {prior.study_uid: prior.why for prior in house.comparing.of_case(case.id)}
+    reasons = {prior.study_uid: prior.why for prior in house.viewing.priors(case.id)}
     assert reasons[stock.newer.study_uid] == "the model reads no earlier report"
 
 
@@ -239,6 +244,36 @@ def test_what_was_fetched_as_prior_is_a_case_when_it_is_sent_for_itself(
     later = house.now() + timedelta(hours=1)
     assert not house.comparing.expects(instance.study_uid, later, by_us=None)
     assert house.comparing.expects(instance.study_uid, later, by_us=True)
+
+
+def test_the_page_and_the_api_tell_what_was_supplied_and_what_was_not(
+    stock: Stock, build: Callable[..., House], tmp_path: Path, browser: Browser
+) -> None:
+    house, case = supplied(stock, build, tmp_path, web={"port": 0})
+    with_accounts(house)
+    with serving(house) as address:
+        page = signed_in(browser, address, Role.RADIOLOGIST)
+        page.goto(f"{address}/cases/{case.id}")
+        told = page.get_by_role("region", name="Earlier studies")
+        expect(told.get_by_role("listitem")).to_have_text(
+            [
+                re.compile(rf"DX of {(NOW - timedelta(days=90)).date()}.*: supplied to the model"),
+                re.compile(rf"DX of {(NOW - timedelta(days=20)).date()}.*: left out: no report came with it"),
+                re.compile(rf"DX of {(NOW - timedelta(days=30)).date()}.*: left out: its birth date is another"),
+            ]
+        )
+        told.get_by_text("Its report").click()
+        expect(told.get_by_text("No nodule.")).to_be_visible()
+        api = page.request.get(f"{address}/api/v1/cases/{case.id}").json()
+        page.goto(f"{address}/cases/{case.id}?version=1")
+        page.context.close()
+        engineer = signed_in(browser, address, Role.IT)
+        engineer.goto(f"{address}/cases/{case.id}")
+        expect(engineer.get_by_role("region", name="Earlier studies")).to_have_count(0)
+        assert engineer.request.get(f"{address}/api/v1/cases/{case.id}").json()["priors"] is None
+        engineer.context.close()
+    assert [prior["state"] for prior in api["priors"]] == ["left out", "left out", "supplied"]
+    assert api["drafts"][0]["compared_with"] == [str((NOW - timedelta(days=90)).date())]
 
 
 def test_a_whole_site_compares(tmp_path: Path, model: Path) -> None:
