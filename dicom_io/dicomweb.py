@@ -72,10 +72,11 @@ def fetch_study(
     """
     count, deadline = 0, time.monotonic() + seconds
     with _asked(server, timeout) as client:
-        for count, instance in enumerate(client.iter_study(study_uid, media_types=_AS_KEPT), start=1):
+        for instance in client.iter_study(study_uid, media_types=_AS_KEPT):
             if time.monotonic() > deadline:
                 raise Unavailable(f"{server} was not done with the study in the time that there was for it")
             take(_arrival(instance))
+            count += 1
     return count
 
 

@@ -51,7 +51,13 @@ class Arrival:
     dataset: bytes  # the sender's, to the last byte
     calling_ae: str
     called_ae: str
-    asked_for_by: str = ""  # the AE title whose C-MOVE has brought it; empty: not told
+    originator: str = ""  # the AE title whose C-MOVE has brought it, as the sender says; empty: it says nothing
+
+    def is_moved_by(self, ae_title: str) -> bool | None:
+        """Whether a C-MOVE of that AE title has brought it; None: not told. Some senders name themselves."""
+        if self.originator in ("", self.calling_ae):
+            return None
+        return self.originator == ae_title
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,14 +262,14 @@ def arrival_of(event: evt.Event) -> Arrival:
         raise Unreadable("SOPInstanceUID differs from the one in the request")
     if not request.AffectedSOPClassUID == event.context.abstract_syntax == instance.sop_class_uid:
         raise Unreadable("SOPClassUID differs from the one requested or agreed")
-    calling_ae, asked_for_by = event.assoc.requestor.ae_title, request.MoveOriginatorApplicationEntityTitle
+    calling_ae, originator = event.assoc.requestor.ae_title, request.MoveOriginatorApplicationEntityTitle or ""
     header = file_header(
         sop_class_uid=instance.sop_class_uid,
         sop_instance_uid=instance.sop_instance_uid,
         transfer_syntax_uid=instance.transfer_syntax_uid,
         source_ae_title=calling_ae,
     )
-    return Arrival(instance, header, dataset, calling_ae, event.assoc.acceptor.ae_title, (asked_for_by or "").strip())
+    return Arrival(instance, header, dataset, calling_ae, event.assoc.acceptor.ae_title, originator.strip())
 
 
 def _failure(status: int, comment: str) -> Dataset:

@@ -42,7 +42,7 @@ def listen(house: House) -> None:
             arrival.dataset,
             arrival.calling_ae,
             arrival.called_ae,
-            asked_by_us=arrival.asked_for_by == s.ae_title if arrival.asked_for_by else None,
+            moved_by_us=arrival.is_moved_by(s.ae_title),
         )
         log.info("received", instance=arrival.instance.sop_instance_uid, as_=received, calling_ae=arrival.calling_ae)
 

@@ -19,11 +19,11 @@ def receive(
     calling_ae: str,
     called_ae: str = "",
     *,
-    asked_by_us: bool | None = None,
+    moved_by_us: bool | None = None,
 ) -> Received:
     """Keep an instance: once this returns, its bytes and its row are safe, and the sender may be told so.
 
-    `asked_by_us`: whether the sender says that a C-MOVE of ours has brought it; None: it says nothing of that.
+    `moved_by_us`: whether a C-MOVE of ours has brought it, as the sender says; None: it says nothing of that.
 
     Raises:
         NoSpace: the disk is below the watermark.
@@ -32,7 +32,7 @@ def receive(
     if house.receiving.knows(instance, sha256):
         return Received.DUPLICATE
     now = house.now()
-    if house.comparing.expects(instance.study_uid, now, by_us=asked_by_us):
+    if house.comparing.expects(instance.study_uid, now, by_us=moved_by_us):
         return keep_prior(house, instance, header, data_set)
     stored = house.store.keep(header, data_set, sha256, now)
     received = Received.DUPLICATE
