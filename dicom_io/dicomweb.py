@@ -13,13 +13,14 @@ from typing import Final
 import requests
 from dicomweb_client.api import DICOMwebClient
 from pydicom import Dataset, dcmwrite
+from pydicom.errors import InvalidDicomError
 
 from dicom_io.elements import DAMAGE
 from dicom_io.errors import Rejected, Unavailable
 from dicom_io.listener import Arrival
 from dicom_io.part10 import file_header, read_transfer_syntax
 from dicom_io.reading import identify
-from dicom_io.retrieving import FoundStudy, require_one, studies_of
+from dicom_io.retrieving import FoundSeries, FoundStudy, require_one, series_of, studies_of
 
 _FIELDS: Final = (
     *("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex"),
@@ -28,6 +29,7 @@ _FIELDS: Final = (
 _AS_KEPT: Final = (("application/dicom", "*"),)  # in whatever transfer syntax the server keeps it
 _OURS_TO_FIX: Final = range(400, 500)
 _LATER: Final = (408, 429)
+_NONSENSE: Final = (requests.JSONDecodeError, InvalidDicomError, *(kind for kind in DAMAGE if kind is not OSError))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class WebServer:
     """A DICOMweb server, below whose `url` stands `/studies`."""
 
     url: str
-    password: tuple[str, str] | None = None  # user and password
+    password: tuple[str, str] | None = field(default=None, repr=False)  # user and password
     token: str = field(default="", repr=False)
     ca: Path | None = None  # PEM file of the authorities that its certificate may come from; None: the system's
 
@@ -59,6 +61,13 @@ def find_studies(patient_id: str, server: WebServer, *, timeout: float, most: in
             search_filters={"PatientID": patient_id}, fields=[*_FIELDS], limit=most, fuzzymatching=False
         )
         return [study for answer in answers for study in studies_of(Dataset.from_json(answer))]
+
+
+def find_series(study_uid: str, server: WebServer, *, timeout: float) -> list[FoundSeries]:
+    """The series of a study as the server describes them. Otherwise as `find_studies`."""
+    with _asked(server, timeout) as client:
+        answers = client.search_for_series(study_uid, fields=["Modality", "BodyPartExamined"])
+        return [series_of(Dataset.from_json(answer)) for answer in answers]
 
 
 def fetch_study(
@@ -97,12 +106,11 @@ def _asked(server: WebServer, timeout: float) -> Iterator[DICOMwebClient]:
             status = error.response.status_code if error.response is not None else 0
             kind = Rejected if status in _OURS_TO_FIX and status not in _LATER else Unavailable
             raise kind(f"{server} answered {status}") from None
-        except (requests.RequestException, OSError) as error:
-            raise Unavailable(
-                f"{server}: no answer ({type(error).__name__}); is it running, and its URL right?"
-            ) from None
-        except DAMAGE as damage:
-            raise Rejected(f"{server} gave an answer that makes no sense ({type(damage).__name__})") from None
+        except _NONSENSE as error:
+            raise Rejected(f"{server} gave an answer that makes no sense ({type(error).__name__})") from None
+        except OSError as error:  # of which all errors of requests are
+            why = type(error).__name__
+            raise Unavailable(f"{server}: no answer ({why}); is it running, and its URL right?") from None
 
 
 def _arrival(instance: Dataset) -> Arrival:

@@ -41,6 +41,12 @@ class FoundStudy:
     description: str
 
 
+@dataclass(frozen=True, slots=True)
+class FoundSeries:
+    modality: str
+    body_part: str  # Body Part Examined, upper case; empty where it is not told
+
+
 def find_studies(patient_id: str, peer: Peer, *, calling_ae: str, timeout: float, most: int = 500) -> list[FoundStudy]:
     """What the peer names when it is asked for a Patient ID.
 
@@ -63,6 +69,21 @@ def find_studies(patient_id: str, peer: Peer, *, calling_ae: str, timeout: float
             if len(found) >= most:
                 association.abort()
                 break
+    return found
+
+
+def find_series(study_uid: str, peer: Peer, *, calling_ae: str, timeout: float) -> list[FoundSeries]:
+    """The series of a study as the peer describes them. Otherwise as `find_studies`."""
+    query = _wanted(study_uid, "SERIES")
+    for keyword in ("SeriesInstanceUID", "Modality", "BodyPartExamined"):
+        setattr(query, keyword, "")
+    found: list[FoundSeries] = []
+    with associated(
+        peer, [build_context(FIND)], calling_ae=calling_ae, timeout=timeout, answers=_ANSWERS
+    ) as association:
+        for answer, identifier in association.send_c_find(query, FIND):
+            if _is_pending(answer, peer) and identifier is not None:
+                found.append(series_of(identifier))
     return found
 
 
@@ -121,9 +142,9 @@ def get_study(
         return _sent(association.send_c_get(_wanted(study_uid), GET), association, peer, deadline)
 
 
-def _wanted(study_uid: str) -> Dataset:
+def _wanted(study_uid: str, level: str = "STUDY") -> Dataset:
     wanted = Dataset()
-    wanted.QueryRetrieveLevel = "STUDY"
+    wanted.QueryRetrieveLevel = level
     wanted.StudyInstanceUID = study_uid
     return wanted
 
@@ -171,6 +192,11 @@ def studies_of(identifier: Dataset) -> Iterator[FoundStudy]:
         frozenset(filter(None, _text(identifier, "ModalitiesInStudy").split("\\"))),
         _text(identifier, "StudyDescription"),
     )
+
+
+def series_of(identifier: Dataset) -> FoundSeries:
+    """The series of an answer."""
+    return FoundSeries(_text(identifier, "Modality"), _text(identifier, "BodyPartExamined").upper())
 
 
 def _text(identifier: Dataset, keyword: str) -> str:

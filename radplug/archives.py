@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime
+from typing import Final
 
 from dicom_io import dicomweb, retrieving
 from dicom_io.dicomweb import WebServer
@@ -18,6 +20,8 @@ from radplug.body_part import body_part
 from radplug.domain import ArchiveFailed
 from radplug.priors import Candidate
 from radplug.settings import PacsDestination
+
+_CODE: Final = re.compile(r"[A-Z0-9_ ]{1,16}")  # VR CS
 
 
 class Archives:
@@ -45,6 +49,22 @@ class Archives:
             else:
                 found = retrieving.find_studies(patient.id, peer(), calling_ae=self._ae_title, timeout=timeout)
         return [self._candidate(archive, study) for study in found]
+
+    def describe(self, candidate: Candidate, seconds: float) -> Candidate:
+        """With the modalities and the body part that are told of its series. Raises ArchiveFailed."""
+        pacs, peer = self._pacs[candidate.archive]
+        uid, timeout = candidate.study_uid, min(seconds, pacs.timeout_seconds)
+        with _in_our_words():
+            if pacs.priors == "dicomweb":
+                series = dicomweb.find_series(uid, _web_server(pacs), timeout=timeout)
+            else:
+                series = retrieving.find_series(uid, peer(), calling_ae=self._ae_title, timeout=timeout)
+        parts = {each.body_part for each in series if each.body_part}
+        return replace(
+            candidate,
+            modalities=frozenset(each.modality for each in series if _CODE.fullmatch(each.modality)),
+            body_part=candidate.body_part or (parts.pop() if len(parts) == 1 else ""),
+        )
 
     def fetch(
         self, archive: str, study_uid: str, keep: Callable[[Instance, bytes, bytes], None], seconds: float
@@ -74,9 +94,9 @@ class Archives:
     def _candidate(self, archive: str, study: FoundStudy) -> Candidate:
         return Candidate(
             study.uid,
-            self.patient(archive, study.patient),
+            study.patient,  # an issuer that is not named here may be in the images
             _day(study.date),
-            study.modalities,
+            frozenset(filter(_CODE.fullmatch, study.modalities)),
             body_part("", [study.description]),
             "".join(character if character.isprintable() else " " for character in study.description),
             archive,

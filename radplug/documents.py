@@ -217,7 +217,7 @@ def _compared(draft: Draft) -> tuple[sr.ReportSection, ...]:
     """What the model was supplied with, cited by date."""
     cited = tuple(
         sr.Paragraph(
-            f"{COMPARED} {prior.title}.",
+            f"{COMPARED} {prior.cited}.",
             tuple(sr.ImageReference(image.sop_instance_uid) for image in prior.images),
             sr.BASELINE,
         )
@@ -227,7 +227,7 @@ def _compared(draft: Draft) -> tuple[sr.ReportSection, ...]:
 
 
 def _prior_results(draft: Draft) -> tuple[ResultSection, ...]:
-    heading, text = sr.PRIOR_PROCEDURES, "\n".join(f"{COMPARED} {prior.title}." for prior in draft.priors)
+    heading, text = sr.PRIOR_PROCEDURES, "\n".join(f"{COMPARED} {prior.cited}." for prior in draft.priors)
     return (ResultSection(heading.value, heading.scheme, heading.meaning, text),) if text else ()
 
 

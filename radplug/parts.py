@@ -210,6 +210,9 @@ class Archives(Protocol):
         """The patient as that archive knows them: with the issuer that it has for IDs without one."""
 
     def find(self, archive: str, patient: Patient, seconds: float) -> list[Candidate]: ...
+    def describe(self, candidate: Candidate, seconds: float) -> Candidate:
+        """With the modalities and the body part that are told of its series."""
+
     def fetch(
         self, archive: str, study_uid: str, keep: Callable[[Instance, bytes, bytes], None], seconds: float
     ) -> None:

@@ -23,6 +23,18 @@ class PriorRule:
     modalities: frozenset[str] | None = None
     body_parts: frozenset[str] | None = None
 
+    def lacks(self, one: Candidate) -> str:
+        """What would have to be known of a study, and is not told."""
+        if self.modalities is not None and not one.modalities:
+            return "modality"
+        return "body part" if self.body_parts is not None and not one.body_part else ""
+
+    def admits(self, one: Candidate) -> bool:
+        """Whether nothing that is told of a study speaks against it."""
+        if self.modalities is not None and one.modalities and not self.modalities & one.modalities:
+            return False
+        return self.body_parts is None or not one.body_part or one.body_part in self.body_parts
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -31,7 +43,7 @@ class Candidate:
     study_uid: str
     patient: Patient
     taken_on: date | None
-    modalities: frozenset[str]
+    modalities: frozenset[str]  # of its series; empty: not told
     body_part: str = ""  # empty: not told
     description: str = ""
     archive: str = ""  # the name of whose it is
@@ -71,12 +83,16 @@ class Prior:
     images: tuple[Instance, ...] = ()  # that stand for it
 
     @property
+    def cited(self) -> str:
+        """How documents name it: by its day."""
+        return f"{self.modality or 'study'} of {self.taken_on or 'an unknown day'}"
+
+    @property
     def title(self) -> str:
-        """How it is cited: by its day."""
+        """How pages name it."""
         if not self.study_uid:
             return f"archive {self.archive}" if self.archive else "earlier studies"
-        day = f"{self.modality or 'study'} of {self.taken_on or 'an unknown day'}"
-        return f"{day}, {self.description}" if self.description else day
+        return f"{self.cited}, {self.description}" if self.description else self.cited
 
 
 def differs(ours: Patient, theirs: Patient) -> str:
@@ -111,7 +127,7 @@ def _facts(ours: Patient, theirs: Patient) -> tuple[tuple[str, str, str], ...]:
 def choose(candidates: Sequence[Candidate], patient: Patient, study_uid: str, taken_on: date, by: PriorRule) -> Choice:
     """The wanted ones among archives' studies, for a study of that UID and day.
 
-    What an archive does not tell of the patient is seen once the study is here.
+    What an archive does not tell of the patient is seen once the study is here; see also `PriorRule.lacks`.
     """
     wanted = [one for one in candidates if one.study_uid != study_uid and _is_wanted(one, taken_on, by)]
     reasons = [(one, differs(patient, one.patient)) for one in wanted]
@@ -126,6 +142,4 @@ def _is_wanted(one: Candidate, taken_on: date, by: PriorRule) -> bool:
         return False
     if by.within_days is not None and (taken_on - one.taken_on).days > by.within_days:
         return False
-    if by.modalities is not None and not by.modalities & one.modalities:
-        return False
-    return by.body_parts is None or one.body_part in by.body_parts
+    return by.admits(one)

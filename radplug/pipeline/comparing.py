@@ -14,14 +14,16 @@ from radplug.priors import Candidate, Prior, PriorRule, PriorState, choose, stra
 
 def compare(house: House, case_id: str) -> None:
     """Have those here that the case's rule wants. What does not come in time is left out, and the draft goes on."""
-    until, case = house.comparing.begin(case_id, house.now()), house.viewing.case(case_id)
-    if until is None or case.routing.priors is None:
+    until = house.comparing.begin(case_id, house.now())
+    if until is None:
         return
-    here = 0
-    for candidate in _wanted(house, case, case.routing.priors, until):
-        if here == case.routing.priors.most or _left(house, until) <= 0:
-            break
-        here += _fetched(house, case, candidate, until)
+    case, here = house.viewing.case(case_id), 0
+    if by := case.routing.priors:
+        for candidate in _wanted(house, case, by, until):
+            if here == by.most or house.now() >= until:
+                break
+            if described := _described(house, case, candidate, by, until):
+                here += _fetched(house, case, described, until)
     house.comparing.end(case_id)
 
 
@@ -53,6 +55,21 @@ def _wanted(house: House, case: Case, by: PriorRule, until: datetime) -> list[Ca
             _leave_out(house, case, _prior(left_out.study, PriorState.LEFT_OUT, left_out.why))
     newest = sorted(wanted, key=lambda one: (one.taken_on or date.min, one.study_uid), reverse=True)
     return list({one.study_uid: one for one in newest}.values())
+
+
+def _described(house: House, case: Case, candidate: Candidate, by: PriorRule, until: datetime) -> Candidate | None:
+    """The study with what the rule asks for and its archive did not tell at first; None where it is not wanted."""
+    if not by.lacks(candidate):
+        return candidate
+    try:
+        candidate = house.archives.describe(candidate, _left(house, until))
+    except ArchiveFailed as failed:
+        _leave_out(house, case, _prior(candidate, PriorState.LEFT_OUT, str(failed)))
+        return None
+    if lacking := by.lacks(candidate):
+        _leave_out(house, case, _prior(candidate, PriorState.LEFT_OUT, f"its archive does not tell its {lacking}"))
+        return None
+    return candidate if by.admits(candidate) else None
 
 
 def _fetched(house: House, case: Case, candidate: Candidate, until: datetime) -> bool:

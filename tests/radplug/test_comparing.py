@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 import tiny_checkpoint
+from archives_at_work import Archive, archive, dcmqrscp, of_patient, with_report
 from browsers import signed_in, with_accounts
 from houses import SIZE, receive_file
-from orthancs import Archive, archive, of_patient, with_report
 from peers import free_port, tool
 from playwright.sync_api import Browser, expect
 from pydicom import dcmread
@@ -25,6 +25,7 @@ from sites import hospital
 from dicom_io.listener import Arrival, Listener
 from dicom_io.reading import read_instance
 from dicom_io.report_checks import check
+from dicom_io.sending import Peer, send
 from radplug import pipeline
 from radplug.acceptance import synthetic_study
 from radplug.acceptance.synthetic_study import SyntheticStudy
@@ -57,15 +58,17 @@ class Stock:
     folder: Path
 
     def settings(self, way: str, **more: Any) -> dict[str, Any]:
-        peer = self.archive.peer
-        pacs = {"name": "archive", "ae_title": peer.ae_title, "host": peer.host, "port": peer.port, "priors": way}
-        if way == "dicomweb":
-            pacs["dicomweb_url"] = self.archive.web
-        rules = self.folder / "rules.toml"
-        rules.write_text(RULES, encoding="utf-8")
-        drafting = {"rules": rules, "assume_body_part": "CHEST"}
-        listener = {"accept_any_calling_ae": True}
-        return {"pacs": [pacs | {"priors_issuer": "HOSP"} | more], "drafting": drafting, "listener": listener}
+        return asking(self.archive.peer, self.folder, way, dicomweb_url=self.archive.web, **more)
+
+
+def asking(peer: Peer, folder: Path, way: str, **more: Any) -> dict[str, Any]:
+    """Settings of a house that asks an archive."""
+    pacs = {"name": "archive", "ae_title": peer.ae_title, "host": peer.host, "port": peer.port, "priors": way}
+    rules = folder / "rules.toml"
+    rules.write_text(RULES, encoding="utf-8")
+    drafting = {"rules": rules, "assume_body_part": "CHEST"}
+    listener = {"accept_any_calling_ae": True}
+    return {"pacs": [pacs | {"priors_issuer": "HOSP"} | more], "drafting": drafting, "listener": listener}
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +80,7 @@ def stock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stock]:
 
     older, newer = with_report(study(400), "No nodule, 400 days ago."), with_report(study(90), "No nodule.")
     newer = with_report(newer, "A draft.", "PRELIMINARY")
+    of_patient(newer, StudyDescription="")  # its part of the body stands in its series alone
     of_somebody, unreported = with_report(study(30), "Nodule."), study(20)
     of_patient(of_somebody, PatientBirthDate="19610202")
     with archive(folder / "orthanc", port) as server:
@@ -136,6 +140,36 @@ def test_the_newest_that_is_reported_and_surely_the_patients(
         assert connection.scalar(sa.select(sa.func.count()).select_from(cases)) == 1
 
 
+@pytest.mark.parametrize("issuer", ["HOSP", ""])
+def test_dcmqrscp_which_tells_little_of_the_patient(
+    build: Callable[..., House], tmp_path: Path, model: Path, issuer: str
+) -> None:
+    """It names no issuer: whose a study is, is seen when it is here."""
+    port, days = free_port(), {"theirs": 90, "nobodys": 30}
+    studies = {
+        name: with_report(synthetic_study.write(tmp_path / name, 7, NOW - timedelta(days=n), size=SIZE), "No nodule.")
+        for name, n in days.items()
+    }
+    of_patient(studies["theirs"], IssuerOfPatientID="HOSP")
+    of_patient(studies["nobodys"], IssuerOfPatientID="ELSEWHERE")
+    with dcmqrscp(tmp_path / "archive", port) as peer:
+        for study in studies.values():
+            for file in study.files:
+                send(file, peer, calling_ae="MODALITY", timeout=10)
+        house = build(**asking(peer, tmp_path, "c-move", priors_issuer=issuer))
+        today = synthetic_study.write(tmp_path / "today", 7, NOW, size=SIZE)
+        of_patient(today, IssuerOfPatientID="HOSP")
+        case = receive_file(house, *today.files)
+        with listening(house, port):
+            pipeline.compare(house, case.id)
+    told = {prior.study_uid: (prior.state, prior.why) for prior in house.viewing.priors(case.id)}
+    why = "its issuer of the Patient ID is another, so it may be another patient's"
+    assert told == {
+        studies["theirs"].study_uid: (PriorState.HERE, ""),
+        studies["nobodys"].study_uid: (PriorState.LEFT_OUT, why),
+    }
+
+
 def supplied(stock: Stock, build: Callable[..., House], folder: Path, **settings: Any) -> tuple[House, Case]:
     """A case whose draft was supplied with the newer study."""
     house = build(**stock.settings("c-get") | settings)
@@ -154,7 +188,7 @@ def test_the_draft_cites_what_it_was_supplied_with_and_the_sr_has_its_image_as_b
     (draft,) = house.viewing.drafts(case.id)
     assert [prior.study_uid for prior in draft.priors] == [stock.newer.study_uid]
     sent = {delivery.document.kind: delivery.document.file for delivery in house.viewing.deliveries(case.id)}
-    cited = f"Compared with the report on the DX of {(NOW - timedelta(days=90)).date()}, Chest radiograph, synthetic."
+    cited = f"Compared with the report on the DX of {(NOW - timedelta(days=90)).date()}."
     assert cited.encode() in house.store.path(sent[DocumentKind.ORU]).read_bytes()
     (image,) = draft.priors[0].images
     for kind in (DocumentKind.SR, DocumentKind.SR_3D):
@@ -199,11 +233,7 @@ def test_a_draft_waits_for_earlier_studies_and_no_longer_than_it_should(
 
 
 def test_an_archive_that_is_away_does_not_hold_the_draft_up(build: Callable[..., House], tmp_path: Path) -> None:
-    rules = tmp_path / "rules.toml"
-    rules.write_text(RULES, encoding="utf-8")
-    away = {"name": "archive", "ae_title": "AWAY", "host": "127.0.0.1", "port": free_port(), "priors": "c-move"}
-    drafting = {"rules": rules, "assume_body_part": "CHEST"}
-    house = build(pacs=[away], drafting=drafting, listener={"accept_any_calling_ae": True})
+    house = build(**asking(Peer("AWAY", "127.0.0.1", free_port()), tmp_path, "c-move"))
     case = closed(house, tmp_path / "today")
     pipeline.compare(house, case.id)
     pipeline.draft(house, case.id, "worker")

@@ -1,8 +1,9 @@
-"""Orthanc as an archive: studies lie in it, and it gives them by C-MOVE, C-GET and DICOMweb."""
+"""Archives in which studies lie: Orthanc gives them by C-MOVE, C-GET and DICOMweb, DCMTK's dcmqrscp by C-MOVE."""
 
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -83,6 +84,40 @@ def archive(root: Path, radplug_port: int, dicom_port: int = 0) -> Iterator[Arch
     finally:
         process.terminate()
         process.wait()
+
+
+@contextmanager
+def dcmqrscp(root: Path, radplug_port: int) -> Iterator[Peer]:
+    """DCMTK's archive, which knows RADPLUG at that port."""
+    program, port = tool("dcmqrscp"), free_port()
+    (root / "db").mkdir(parents=True)
+    (root / "dcmqrscp.cfg").write_text(f"""
+NetworkTCPPort = {port}
+MaxPDUSize = 16384
+MaxAssociations = 16
+HostTable BEGIN
+radplug = (RADPLUG, localhost, {radplug_port})
+HostTable END
+VendorTable BEGIN
+VendorTable END
+AETable BEGIN
+ARCHIVE {root / "db"} RW (200, 1024mb) ANY
+AETable END
+""")
+    with (root / "log").open("wb") as log:
+        process = subprocess.Popen([program, "-c", str(root / "dcmqrscp.cfg")], stdout=log, stderr=log)
+    try:
+        peer = Peer("ARCHIVE", "127.0.0.1", port)
+        wait_until(lambda: _answers(port), 10, "dcmqrscp listens")
+        yield peer
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def with_report(study: SyntheticStudy, text: str, flag: str = "FINAL") -> SyntheticStudy:
