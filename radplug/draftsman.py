@@ -26,6 +26,7 @@ from model_runtime.prompts.prompt import EarlierReport, PromptFacts
 from model_runtime.redraft import Reach
 from radplug.desk import Desk, without_struck
 from radplug.domain import Brief, Case, KeptInstance, NotDraftable, Plan, Routing
+from radplug.priors import Prior
 from radplug.rules import Study
 from radplug.templates import choose
 
@@ -164,11 +165,15 @@ class Draftsman:
                 plan.modality,
                 plan.body_part,
                 plan.view,
-                earlier=tuple(EarlierReport(prior.taken_on, prior.report) for prior in brief.priors if prior.taken_on),
+                earlier=_earlier(brief.priors[: plan.priors]),
             ),
             seed=self._seed,
             adapter=self._adapters[plan.adapter].name if plan.adapter else None,
         )
+
+
+def _earlier(priors: Sequence[Prior]) -> tuple[EarlierReport, ...]:
+    return tuple(EarlierReport(prior.taken_on, prior.report) for prior in priors if prior.taken_on)
 
 
 def _in_our_words(result: Result) -> Result | NotDraftable:

@@ -66,6 +66,7 @@ MAY_IMPORT = {
         *(
             "radplug.desk",
             "radplug.domain",
+            "radplug.priors",
             "radplug.rules",
             "radplug.templates",
         ),

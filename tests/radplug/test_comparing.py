@@ -26,10 +26,13 @@ from dicom_io.listener import Arrival, Listener
 from dicom_io.reading import read_instance
 from dicom_io.report_checks import check
 from dicom_io.sending import Peer, send
+from dicom_io.study import Patient
+from model_runtime.draft_text import DraftText
 from radplug import pipeline
 from radplug.acceptance import synthetic_study
 from radplug.acceptance.synthetic_study import SyntheticStudy
-from radplug.domain import Case, CaseState, DocumentKind
+from radplug.domain import Brief, Case, CaseState, DocumentKind
+from radplug.notices import Identities, Identity
 from radplug.people import Role
 from radplug.priors import PriorState
 from radplug.records.schema import cases
@@ -261,6 +264,31 @@ def test_a_model_that_reads_no_earlier_reports_is_given_none(
     assert house.viewing.drafts(case.id)[0].priors == ()
     reasons = {prior.study_uid: prior.why for prior in house.viewing.priors(case.id)}
     assert reasons[stock.newer.study_uid] == "the model reads no earlier report"
+
+
+def test_what_was_found_for_another_identity_is_not_supplied_again(
+    stock: Stock, build: Callable[..., House], tmp_path: Path
+) -> None:
+    house, case = supplied(stock, build, tmp_path)
+    corrected = Identity(Patient(case.patient.id, birth_date="19590101"), frozenset())
+    house.notices.act(Identities((corrected,)), house.now())
+    pipeline.draft(house, case.id, "worker")
+    first, second = house.viewing.drafts(case.id)
+    assert (len(first.priors), second.priors) == (1, ())
+    assert "the patient's identity was corrected after it was found" in {p.why for p in house.viewing.priors(case.id)}
+
+
+def test_the_model_is_told_what_it_is_supplied_with(stock: Stock, build: Callable[..., House], tmp_path: Path) -> None:
+    """The same images, drafted with and without: only what is read can make it another draft."""
+    house, case = supplied(stock, build, tmp_path)
+    (draft,) = house.viewing.drafts(case.id)
+    plan = house.draftsman.plan(case, house.drafting.instances(case.id), None)
+    briefs = [Brief(plan, draft.images, (), priors) for priors in (draft.priors, ())]
+    told, untold = (house.draftsman.draft([brief])[0] for brief in briefs)
+    assert isinstance(told, DraftText)
+    assert isinstance(untold, DraftText)
+    assert told == draft.text
+    assert told.sections != untold.sections
 
 
 def test_what_was_fetched_as_prior_is_a_case_when_it_is_sent_for_itself(
