@@ -138,7 +138,11 @@ class Viewing:
 
 
 def priors_of(connection: sa.Connection, case_id: str) -> tuple[Prior, ...]:
-    newest = sa.select(priors).where(priors.c.case_id == case_id).order_by(priors.c.taken_on.desc(), priors.c.study_uid)
+    newest = (
+        sa.select(priors)
+        .where(priors.c.case_id == case_id)
+        .order_by(priors.c.taken_on.desc().nulls_last(), priors.c.study_uid)
+    )
     rows = [
         {name: value for name, value in row._mapping.items() if name != "case_id"} for row in connection.execute(newest)
     ]
