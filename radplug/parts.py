@@ -62,6 +62,7 @@ class Store(Protocol):
     def digest(self, data_set: bytes) -> str: ...
     def keep(self, header: bytes, data_set: bytes, sha256: str, at: datetime) -> StoredFile: ...
     def discard(self, stored: StoredFile) -> None: ...
+    def remove(self, file: str) -> None: ...
 
 
 class Receiving(Protocol):
@@ -97,6 +98,9 @@ class Comparing(Protocol):
 
     def add(self, instance: Instance, stored: StoredFile, at: datetime) -> bool:
         """Record an instance of one; False where it is kept already."""
+
+    def forget(self, study_uid: str) -> list[str]:
+        """Drop what came of it; the files."""
 
     def instances(self, study_uid: str) -> list[KeptInstance]:
         """What is here of a study, whatever it came for; no document of ours."""

@@ -88,10 +88,12 @@ def _fetched(house: House, case: Case, candidate: Candidate, until: datetime) ->
         return False
     instances, ours = house.comparing.instances(candidate.study_uid), house.archives.patient(archive, case.patient)
     theirs = {house.archives.patient(archive, kept.instance.patient) for kept in instances}
-    report = house.prior_reports.read(instances)
-    why = next(filter(None, (stranger(ours, patient) for patient in theirs)), "")
-    if why or not report:
-        why = why or "no report came with it"
+    if why := next(filter(None, (stranger(ours, patient) for patient in theirs)), ""):
+        for file in house.comparing.forget(candidate.study_uid):
+            house.store.remove(file)
+    elif not (report := house.prior_reports.read(instances)):
+        why = "no report came with it"
+    if why:
         _leave_out(house, case, replace(prior, state=PriorState.LEFT_OUT, why=why))
         return False
     images = house.prior_reports.images(instances)

@@ -98,6 +98,12 @@ class Comparing:
         with self._database.writing() as connection:
             return insert_or_ignore(connection, prior_instances, row)
 
+    def forget(self, study_uid: str) -> list[str]:
+        """Drop what came of it; the files."""
+        gone = sa.delete(prior_instances).where(prior_instances.c.study_uid == study_uid)
+        with self._database.writing() as connection:
+            return list(connection.scalars(gone.returning(prior_instances.c.file)))
+
     def instances(self, study_uid: str) -> list[KeptInstance]:
         """What is here of a study, whatever it came for; no document of ours."""
         ours = sa.select(deliveries.c.document_id)

@@ -171,6 +171,9 @@ def test_dcmqrscp_which_tells_little_of_the_patient(
         studies["theirs"].study_uid: (PriorState.HERE, ""),
         studies["nobodys"].study_uid: (PriorState.LEFT_OUT, why),
     }
+    assert house.comparing.instances(studies["nobodys"].study_uid) == []
+    files = len(studies["theirs"].files) + len(today.files)
+    assert len(list((house.store.root / "studies").rglob("*.dcm"))) == files
 
 
 def supplied(stock: Stock, build: Callable[..., House], folder: Path, **settings: Any) -> tuple[House, Case]:
