@@ -58,6 +58,7 @@ def associated(
     calling_ae: str,
     timeout: float,
     answers: int = 1,
+    largest: int = LONGEST_PDU,
     handlers: Sequence[evt.EventHandlerType] = (),
     roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
 ) -> Iterator[Association]:
@@ -66,6 +67,7 @@ def associated(
     Args:
         timeout: seconds that the peer has for the connection, and then for each of its answers.
         answers: of the peer that may wait for us to take them; a query has many.
+        largest: bytes of a message of the peer's.
         handlers: of what the peer may ask of us in turn.
         roles: other than that we ask and it answers (PS3.7 D.3.3.4).
 
@@ -82,7 +84,7 @@ def associated(
     rejections: list[A_ASSOCIATE_RJ] = []
     all_handlers: list[evt.EventHandlerType] = [
         *handlers,
-        (evt.EVT_CONN_OPEN, limit_connection, [timeout, LONGEST_PDU, None, answers]),
+        (evt.EVT_CONN_OPEN, limit_connection, [timeout, largest, None, answers]),
         (evt.EVT_PDU_RECV, _note_rejection, [rejections]),
     ]
     try:

@@ -65,6 +65,13 @@ class Arrival:
     dataset: bytes  # the sender's, to the last byte
     calling_ae: str
     called_ae: str
+    originator: str = ""  # the AE title whose C-MOVE has brought it, as the sender says; empty: it says nothing
+
+    def is_moved_by(self, ae_title: str) -> bool | None:
+        """Whether a C-MOVE of that AE title has brought it; None: not told. Some senders name themselves."""
+        if self.originator in ("", self.calling_ae):
+            return None
+        return self.originator == ae_title
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,10 +257,9 @@ class Listener:
 
     def _received(self, event: evt.Event) -> int | Dataset:
         """The answer to a C-STORE request: whatever happens here, the sender hears of it."""
-        request, sender = cast(C_STORE, event.request), event.assoc.requestor.ae_title
-        uid = request.AffectedSOPInstanceUID
+        uid, sender = cast(C_STORE, event.request).AffectedSOPInstanceUID, event.assoc.requestor.ae_title
         try:
-            self._keep(_arrival(event, request))
+            self._keep(arrival_of(event))
         except DicomError as error:
             logger.warning("instance %s from %r not kept: %s", uid, sender, error)
             return _failure(_STATUS.get(type(error), CANNOT_UNDERSTAND), str(error))
@@ -271,21 +277,23 @@ def _port_of(server: ThreadedAssociationServer | None) -> int:
     return int(server.server_address[1])
 
 
-def _arrival(event: evt.Event, request: C_STORE) -> Arrival:
+def arrival_of(event: evt.Event) -> Arrival:
+    """What a C-STORE request brings. Raises Unreadable."""
+    request = cast(C_STORE, event.request)
     dataset = event.encoded_dataset(include_meta=False)
     instance = identify(dataset, str(event.context.transfer_syntax))
     if request.AffectedSOPInstanceUID != instance.sop_instance_uid:
         raise Unreadable("SOPInstanceUID differs from the one in the request")
     if not request.AffectedSOPClassUID == event.context.abstract_syntax == instance.sop_class_uid:
         raise Unreadable("SOPClassUID differs from the one requested or agreed")
-    calling_ae = event.assoc.requestor.ae_title
+    calling_ae, originator = event.assoc.requestor.ae_title, request.MoveOriginatorApplicationEntityTitle or ""
     header = file_header(
         sop_class_uid=instance.sop_class_uid,
         sop_instance_uid=instance.sop_instance_uid,
         transfer_syntax_uid=instance.transfer_syntax_uid,
         source_ae_title=calling_ae,
     )
-    return Arrival(instance, header, dataset, calling_ae, event.assoc.acceptor.ae_title)
+    return Arrival(instance, header, dataset, calling_ae, event.assoc.acceptor.ae_title, originator.strip())
 
 
 def _failure(status: int, comment: str) -> Dataset:

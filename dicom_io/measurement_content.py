@@ -23,7 +23,7 @@ from highdicom.sr import RelationshipTypeValues as Relationship
 from pydicom.sr.codedict import codes
 
 from dicom_io.errors import Refused
-from dicom_io.report import SUMMARY, Code, Device, DraftReport, Paragraph, ReportSection
+from dicom_io.report import BEST_ILLUSTRATION, SUMMARY, Code, Device, DraftReport, Paragraph, ReportSection
 from dicom_io.report_content import concept, observers, referenced, text_item
 from dicom_io.study import Instance
 from dicom_io.text_values import shortened
@@ -79,7 +79,8 @@ def _group(
     where = f"section {section.heading.meaning}"
     if not section.paragraphs:
         raise Refused(f"{where} has no paragraph; give it one or leave it out")
-    shown = dict.fromkeys(reference for paragraph in section.paragraphs for reference in paragraph.images)
+    measured = [paragraph for paragraph in section.paragraphs if paragraph.purpose == BEST_ILLUSTRATION]
+    shown = dict.fromkeys(reference for paragraph in measured for reference in paragraph.images)
     sources = []
     for reference in shown:
         sop_class_uid, sop_instance_uid, frame = referenced(reference, images, where)

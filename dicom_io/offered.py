@@ -34,6 +34,14 @@ IMAGES: Final = (
     uid.MultiFrameTrueColorSecondaryCaptureImageStorage,
 )
 
+# Structured reports that a person may have written.
+REPORTS: Final = (
+    uid.BasicTextSRStorage,
+    uid.EnhancedSRStorage,
+    uid.ComprehensiveSRStorage,
+    uid.Comprehensive3DSRStorage,
+)
+
 # Kept with the study for what they say about it; they have no pixels of their own.
 DOCUMENTS: Final = (
     uid.KeyObjectSelectionDocumentStorage,
@@ -43,10 +51,7 @@ DOCUMENTS: Final = (
     uid.BlendingSoftcopyPresentationStateStorage,
     uid.XAXRFGrayscaleSoftcopyPresentationStateStorage,
     uid.AdvancedBlendingPresentationStateStorage,
-    uid.BasicTextSRStorage,
-    uid.EnhancedSRStorage,
-    uid.ComprehensiveSRStorage,
-    uid.Comprehensive3DSRStorage,
+    *REPORTS,
     uid.ExtensibleSRStorage,
     uid.MammographyCADSRStorage,
     uid.ChestCADSRStorage,

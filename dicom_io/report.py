@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from dicom_io.study import Instance
 from dicom_io.text_values import identifier, shortened
 
 
@@ -31,6 +32,7 @@ class Code:
 DIAGNOSTIC_IMAGING_REPORT: Final = Code("18748-4", "LN", "Diagnostic Imaging Report")
 # section headings, CID 7001
 SUMMARY: Final = Code("55112-7", "LN", "Summary")
+PRIOR_PROCEDURES: Final = Code("55114-3", "LN", "Prior Procedure Descriptions")
 INDICATIONS: Final = Code("18785-6", "LN", "Indications for Procedure")
 FINDINGS: Final = Code("59776-5", "LN", "Findings")
 IMPRESSIONS: Final = Code("19005-8", "LN", "Impressions")
@@ -38,6 +40,10 @@ IMPRESSIONS: Final = Code("19005-8", "LN", "Impressions")
 REQUEST: Final = Code("55115-0", "LN", "Request")
 FINDING: Final = Code("121071", "DCM", "Finding")
 IMPRESSION: Final = Code("121073", "DCM", "Impression")
+PROCEDURE_DESCRIPTION: Final = Code("121065", "DCM", "Procedure Description")
+# why an image is referred to, CID 7003
+BEST_ILLUSTRATION: Final = Code("121080", "DCM", "Best illustration of finding")
+BASELINE: Final = Code("121079", "DCM", "Baseline")
 # languages, CID 5000
 ENGLISH: Final = Code("en-US", "RFC5646", "English (United States)")
 
@@ -47,7 +53,7 @@ ACCEPTED_BANNER: Final = "AI-GENERATED DRAFT - ACCEPTED AS A DRAFT - NOT VERIFIE
 
 @dataclass(frozen=True, slots=True)
 class ImageReference:
-    """An image of the study, or one frame of it (counted from 1), that illustrates a paragraph best."""
+    """An image of the study, or one frame of it (counted from 1), that a paragraph rests on."""
 
     sop_instance_uid: str
     frame: int | None = None
@@ -59,6 +65,7 @@ class Paragraph:
 
     text: str
     images: tuple[ImageReference, ...] = ()
+    purpose: Code = BEST_ILLUSTRATION  # of the images
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,3 +146,4 @@ class DraftReport:
     language: Code = ENGLISH
     procedure: Code | None = None  # procedure reported
     requested: tuple[RequestedProcedure, ...] = ()
+    priors: tuple[Instance, ...] = ()  # images of earlier studies, which paragraphs may refer to as well

@@ -20,7 +20,7 @@ from dicom_io import measurement_template, report_template
 from dicom_io.clinical_header import PATIENT_AND_STUDY
 from dicom_io.content_items import code, descendants, items, name, references, references_by_series, text
 from dicom_io.draft_object import SERIES_DESCRIPTION
-from dicom_io.report import SUMMARY
+from dicom_io.report import BASELINE, SUMMARY
 from dicom_io.report_reading import parse
 from dicom_io.structured_report import COMPLETION_FLAG, PRELIMINARY_FLAG, VERIFICATION_FLAG
 from dicom_io.text_values import stray_character
@@ -35,7 +35,7 @@ class Rule(StrEnum):
     TEMPLATE = "it is a Basic Text SR whose tree is one of TID 2000, or a Comprehensive 3D SR with one of TID 1500"
     BANNER = "what it is stands first in it, in words"
     TEXT = "its texts are in UTF-8, without control characters but line ends"
-    EVIDENCE = "the images that it refers to are listed as evidence, and are of its study"
+    EVIDENCE = "the images that it refers to are listed as evidence: of its study, and as baseline of earlier ones"
     RELATIONS = "the requests that it answers and the draft that it replaces are of its study"
 
 
@@ -197,12 +197,22 @@ def _evidence(document: Dataset) -> Iterator[Fault]:
         evidence.update(references_by_series(study))
         if text(study, "StudyInstanceUID") != text(document, "StudyInstanceUID"):
             yield Fault(Rule.EVIDENCE, "images of another study are evidence of the current procedure")
+    earlier: set[tuple[str, str]] = set()
+    for study in items(document, "PertinentOtherEvidenceSequence"):
+        earlier.update(references_by_series(study))
+        if text(study, "StudyInstanceUID") == text(document, "StudyInstanceUID"):
+            yield Fault(Rule.EVIDENCE, "images of the study itself are evidence of earlier procedures")
     for item in descendants(document):
         if text(item, "ValueType") != "IMAGE":
             continue
         if len(references(item)) != 1:
             yield Fault(Rule.EVIDENCE, "an image item does not refer to one image")
-        if not evidence.issuperset(references(item)):
+        if name(item) == BASELINE.value:
+            if not earlier.issuperset(references(item)):
+                yield Fault(
+                    Rule.EVIDENCE, "an image that the report names as baseline is no evidence of an earlier study"
+                )
+        elif not evidence.issuperset(references(item)):
             yield Fault(Rule.EVIDENCE, "an image that the report refers to is not evidence of the current procedure")
 
 

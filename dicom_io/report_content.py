@@ -97,9 +97,7 @@ def _paragraph(paragraph: Paragraph, element: Code, images: Mapping[str, Instanc
     if paragraph.images:
         item.ContentSequence = ContentSequence(
             [
-                ImageContentItem(
-                    codes.DCM.BestIllustrationOfFinding, *shown, relationship_type=Relationship.INFERRED_FROM
-                )
+                ImageContentItem(concept(paragraph.purpose), *shown, relationship_type=Relationship.INFERRED_FROM)
                 for shown in (referenced(reference, images, where) for reference in paragraph.images)
             ]
         )
@@ -126,7 +124,7 @@ def referenced(reference: ImageReference, images: Mapping[str, Instance], where:
     """
     instance = images.get(reference.sop_instance_uid)
     if instance is None:
-        raise Refused(f"{where} refers to an image that is none of the study's; only its own images can be evidence")
+        raise Refused(f"{where} refers to an image that is none of the study's, nor of a given earlier one's")
     if reference.frame is not None and not 1 <= reference.frame <= instance.frames:
         raise Refused(f"{where} refers to frame {reference.frame} of an image that has {instance.frames}")
     # the one frame of a single-frame image has no number (PS3.3 10.3)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pydicom.dataset import Dataset
 
-from dicom_io.report_reading import ContentLine, tree
+from dicom_io.content_items import items, references_by_series, text
+from dicom_io.report_reading import ContentLine, parse, tree
+from dicom_io.structured_report import PRELIMINARY_FLAG
 
 
 def report_text(document: bytes | Dataset) -> str:
@@ -16,6 +18,27 @@ def report_text(document: bytes | Dataset) -> str:
         Unreadable: it does not decode, or is cut short.
     """
     return "\n".join(filter(None, map(_read_aloud, _said(tree(document)))))
+
+
+def reports_text(documents: Sequence[bytes]) -> str:
+    """The texts of a study's reports, without those that another replaces; drafts are no reports.
+
+    Raises:
+        Unreadable: one does not decode, or is cut short.
+    """
+    reports = [parse(document) for document in documents]
+    final = [report for report in reports if text(report, "PreliminaryFlag") != PRELIMINARY_FLAG]
+    replaced = {
+        uid
+        for report in final
+        for study in items(report, "PredecessorDocumentsSequence")
+        for _, uid in references_by_series(study)
+    }
+    stand = sorted(
+        (report for report in final if text(report, "SOPInstanceUID") not in replaced),
+        key=lambda report: (text(report, "ContentDate"), text(report, "ContentTime"), text(report, "SOPInstanceUID")),
+    )
+    return "\n".join(filter(None, map(report_text, stand)))
 
 
 def _said(lines: tuple[ContentLine, ...]) -> Iterator[ContentLine]:

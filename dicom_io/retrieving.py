@@ -1,28 +1,33 @@
 """Query/Retrieve SCU, Study Root (PS3.4 C): which studies a patient has at a peer, how much it has of one, and having
-it send one to us."""
+it send one to us, or getting it on the association that asks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from pydicom import Dataset
-from pynetdicom import build_context
+from pynetdicom import build_context, build_role, evt
 from pynetdicom.association import Association
 from pynetdicom.status import STATUS_PENDING, STATUS_SUCCESS, code_to_category
 
 from dicom_io.association import Peer, associated
 from dicom_io.errors import DicomError, Rejected, Unavailable
+from dicom_io.listener import OUT_OF_RESOURCES, SUCCESS, Arrival, arrival_of
+from dicom_io.offered import VERIFICATION, offered
 from dicom_io.study import Patient
 
 FIND: Final = "1.2.840.10008.5.1.4.1.2.2.1"  # Study Root Query/Retrieve Information Model
 MOVE: Final = "1.2.840.10008.5.1.4.1.2.2.2"
+GET: Final = "1.2.840.10008.5.1.4.1.2.2.3"
 
 # Failures that pass: out of resources (PS3.4 C.4.1.1.4, C.4.2.1.5).
 _PASSING: Final = frozenset({0xA700, 0xA701, 0xA702})
 ANSWERS: Final = 10_000  # that may wait for us; a peer that sends faster is hung up on
 WILDCARDS: Final = frozenset("*?\\")
+_LARGEST: Final = 2 << 30  # bytes of an instance
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,7 @@ class FoundSeries:
 
     uid: str
     modality: str
+    body_part: str  # Body Part Examined, upper case; empty where it is not told
     instances: int | None  # None: not told
 
 
@@ -64,15 +70,14 @@ def find_studies(patient_id: str, peer: Peer, *, calling_ae: str, timeout: float
         Rejected: the peer refuses the query, or the ID is empty or would ask for other patients as well.
         Unavailable: the peer cannot be reached, or does not answer in time.
     """
-    if not patient_id.strip() or WILDCARDS.intersection(patient_id):
-        raise Rejected("a Patient ID is wanted that is not empty and has none of *, ? and backslash: it asks for one")
+    require_one(patient_id)
     contexts = [build_context(FIND)]
     found: list[FoundStudy] = []
     with associated(peer, contexts, calling_ae=calling_ae, timeout=timeout, answers=ANSWERS) as association:
         answers = association.send_c_find(_query(patient_id), FIND)
         for answer, identifier in answers:
             if is_pending(answer, peer) and identifier is not None:
-                found += _studies(identifier)
+                found += studies_of(identifier)
             if len(found) >= most:
                 association.abort()
                 break
@@ -86,11 +91,9 @@ def find_holdings(study_uid: str, peer: Peer, *, calling_ae: str, timeout: float
         Rejected: the peer refuses the query.
         Unavailable: the peer cannot be reached, or says nothing for `timeout` seconds.
     """
-    of_study = Dataset()
-    of_study.QueryRetrieveLevel, of_study.StudyInstanceUID = "STUDY", study_uid
+    of_study = _wanted(study_uid, "STUDY")
     of_study.NumberOfStudyRelatedInstances = None
-    of_series = Dataset()
-    of_series.QueryRetrieveLevel, of_series.StudyInstanceUID = "SERIES", study_uid
+    of_series = _wanted(study_uid, "SERIES")
     of_series.SeriesInstanceUID, of_series.Modality, of_series.NumberOfSeriesRelatedInstances = "", "", None
     contexts = [build_context(FIND)]
     with associated(peer, contexts, calling_ae=calling_ae, timeout=timeout, answers=ANSWERS) as association:
@@ -99,29 +102,93 @@ def find_holdings(study_uid: str, peer: Peer, *, calling_ae: str, timeout: float
             for found in _found(association, of_study, peer)
             if text(found, "StudyInstanceUID") == study_uid
         ]
-        series = tuple(
-            FoundSeries(uid, text(found, "Modality"), _count(found, "NumberOfSeriesRelatedInstances"))
-            for found in (_found(association, of_series, peer) if studies else ())
-            if (uid := text(found, "SeriesInstanceUID"))
-        )
-    return Holdings(next(iter(studies), None), series)
+        series = _found(association, of_series, peer) if studies else ()
+        return Holdings(next(iter(studies), None), tuple(found for each in series if (found := series_of(each)).uid))
 
 
-def move_study(study_uid: str, to: str, peer: Peer, *, calling_ae: str, timeout: float) -> int:
+def find_series(study_uid: str, peer: Peer, *, calling_ae: str, timeout: float) -> list[FoundSeries]:
+    """The series of a study as the peer describes them. Otherwise as `find_studies`."""
+    query = _wanted(study_uid, "SERIES")
+    for keyword in ("SeriesInstanceUID", "Modality", "BodyPartExamined"):
+        setattr(query, keyword, "")
+    contexts = [build_context(FIND)]
+    with associated(peer, contexts, calling_ae=calling_ae, timeout=timeout, answers=ANSWERS) as association:
+        return [series_of(found) for found in _found(association, query, peer)]
+
+
+def require_one(patient_id: str) -> None:
+    """Raises Rejected for an ID that is empty, or that would ask for other patients as well."""
+    if not patient_id.strip() or WILDCARDS.intersection(patient_id):
+        raise Rejected("a Patient ID is wanted that is not empty and has none of *, ? and backslash: it asks for one")
+
+
+def move_study(study_uid: str, to: str, peer: Peer, *, calling_ae: str, timeout: float, seconds: float) -> int:
     """Has the peer send a study to the AE title `to`, which it must know; how many instances it says that it sent.
+
+    Args:
+        timeout: seconds for the association, and then for each answer.
+        seconds: for all of it; what has come by then has come.
 
     Raises:
         Rejected: the peer refuses, say because it does not know `to`, or could not send them all.
-        Unavailable: the peer cannot be reached, or says nothing for `timeout` seconds.
+        Unavailable: the peer cannot be reached, or took too long.
     """
-    wanted = Dataset()
-    wanted.QueryRetrieveLevel = "STUDY"
-    wanted.StudyInstanceUID = study_uid
-    contexts, sent = [build_context(MOVE)], 0
+    contexts, deadline = [build_context(MOVE)], time.monotonic() + seconds
     with associated(peer, contexts, calling_ae=calling_ae, timeout=timeout, answers=ANSWERS) as association:
-        for answer, _ in association.send_c_move(wanted, to, MOVE):
-            is_pending(answer, peer)
-            sent = int(answer.get("NumberOfCompletedSuboperations") or sent)
+        return _sent(association.send_c_move(_wanted(study_uid), to, MOVE), association, peer, deadline)
+
+
+def get_study(
+    study_uid: str, take: Callable[[Arrival], None], peer: Peer, *, calling_ae: str, timeout: float, seconds: float
+) -> int:
+    """Gets a study, each instance handed to `take`; how many the peer says that it sent. Otherwise as `move_study`.
+
+    What `take` raises of a DicomError is the peer's failure to send that instance.
+    """
+    deadline = time.monotonic() + seconds
+
+    def stored(event: evt.Event) -> int:
+        if time.monotonic() > deadline:
+            event.assoc.abort()
+            return OUT_OF_RESOURCES
+        try:
+            take(arrival_of(event))
+        except DicomError:
+            return OUT_OF_RESOURCES
+        return SUCCESS
+
+    kinds = [context for context in offered() if context.abstract_syntax != VERIFICATION]
+    with associated(
+        peer,
+        [build_context(GET), *kinds],
+        calling_ae=calling_ae,
+        timeout=timeout,
+        answers=ANSWERS,
+        largest=_LARGEST,
+        handlers=[(evt.EVT_C_STORE, stored)],
+        roles=[build_role(kind.abstract_syntax or "", scp_role=True) for kind in kinds],
+    ) as association:
+        return _sent(association.send_c_get(_wanted(study_uid), GET), association, peer, deadline)
+
+
+def _wanted(study_uid: str, level: str = "STUDY") -> Dataset:
+    wanted = Dataset()
+    wanted.QueryRetrieveLevel = level
+    wanted.StudyInstanceUID = study_uid
+    return wanted
+
+
+def _sent(
+    answers: Iterable[tuple[Dataset, Dataset | None]], association: Association, peer: Peer, deadline: float
+) -> int:
+    """How many instances the peer has sent in the end."""
+    sent = 0
+    for answer, _ in answers:
+        if time.monotonic() > deadline:
+            association.abort()
+            raise Unavailable(f"{peer} was not done with the study in the time that there was for it")
+        is_pending(answer, peer)
+        sent = int(answer.get("NumberOfCompletedSuboperations") or sent)
     return sent
 
 
@@ -143,7 +210,7 @@ def _query(patient_id: str) -> Dataset:
     return query
 
 
-def _studies(identifier: Dataset) -> Iterator[FoundStudy]:
+def studies_of(identifier: Dataset) -> Iterator[FoundStudy]:
     """The study of an answer; none where it does not say which one it is."""
     if not (uid := text(identifier, "StudyInstanceUID")):
         return
@@ -159,6 +226,16 @@ def _studies(identifier: Dataset) -> Iterator[FoundStudy]:
         text(identifier, "StudyDate"),
         frozenset(filter(None, text(identifier, "ModalitiesInStudy").split("\\"))),
         text(identifier, "StudyDescription"),
+    )
+
+
+def series_of(identifier: Dataset) -> FoundSeries:
+    """The series of an answer."""
+    return FoundSeries(
+        text(identifier, "SeriesInstanceUID"),
+        text(identifier, "Modality"),
+        text(identifier, "BodyPartExamined").upper(),
+        _count(identifier, "NumberOfSeriesRelatedInstances"),
     )
 
 

@@ -64,7 +64,7 @@ def build(
     if predecessor and predecessor.sop_instance_uid == ids.sop_instance_uid:
         raise Refused("a revision has the SOP Instance UID of its predecessor; mint a new one")
     document = begin(form.sop_class_uid, "SR", study, header, ids, written_at, report.device)
-    images = {image.sop_instance_uid: image for image in study.images}
+    images = {image.sop_instance_uid: image for image in (*report.priors, *study.images)}
     document.update(form.tree(report, images, ids.series_uid))
     _name_author(document, report.device)
     _mark_as_draft(document, ACCEPTED if report.accepted_by else NOT_REVIEWED)
@@ -100,6 +100,11 @@ def _relate(document: Dataset, report: DraftReport, study: Study) -> None:
     document.PerformedProcedureCodeSequence = []
     document.ReferencedPerformedProcedureStepSequence = []
     document.CurrentRequestedProcedureEvidenceSequence = [_hierarchy(Study.of(study.images))]
+    earlier = sorted({image.study_uid for image in report.priors})
+    if earlier:
+        document.PertinentOtherEvidenceSequence = [
+            _hierarchy(Study.of(image for image in report.priors if image.study_uid == uid)) for uid in earlier
+        ]
 
 
 def _replace(document: Dataset, predecessor: Predecessor) -> None:

@@ -21,6 +21,7 @@ from model_runtime.canvas import Anchor, Layout, Template, lay
 from model_runtime.checkpoints import checkpoint
 from model_runtime.checkpoints.checkpoint import Device, LoadedModel
 from model_runtime.checkpoints.model_card import ModelCard
+from model_runtime.contradictions.comparisons import strike_comparisons
 from model_runtime.draft_text import DraftText, ModelIdentity, SectionText
 from model_runtime.identity import identity_of
 from model_runtime.prompts.prompt import PromptFacts
@@ -69,7 +70,9 @@ class AutoregressiveDrafter:
         ((sections, steps),) = write_sections(
             self._loaded, [images], template, [anchors], facts, seed=seed, way=self._way
         )
-        return DraftText(sections, self.identity(seed), steps, missing=missing(template, sections))
+        sections, struck = strike_comparisons(sections, facts.compared)
+        lacking = missing(template, sections)
+        return DraftText(sections, self.identity(seed), steps, missing=lacking, struck=struck)
 
     def identity(self, seed: int) -> ModelIdentity:
         """Who drafts with this seed."""

@@ -115,7 +115,7 @@ class Drafter:
             AnchorMoved: the anchors did not come through denoising; there is no draft.
             Cancelled: `stop` was set.
             UnusableAdapter: no such adapter is attached.
-            ValueError: no image, more than the card allows, or one of another shape.
+            ValueError: no image, more images or earlier reports than the card allows, or one of another shape.
         """
         return self._only(Wish(images, template, anchors, facts, seed, adapter, stop=stop), on_frame, frame_seconds)
 
@@ -191,6 +191,8 @@ class Drafter:
         loaded, card = self._loaded, self._loaded.card
         if len(images) > card.most_images:
             raise ValueError(f"{len(images)} images were given, {card.name} reads at most {card.most_images}; choose")
+        if len(facts.earlier) > card.most_earlier:
+            raise ValueError(f"{len(facts.earlier)} earlier reports were given, {card.name} reads {card.most_earlier}")
 
         def encode() -> Prefix:
             inputs = prompt.encode(

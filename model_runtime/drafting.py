@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from threading import Event
 
 import numpy as np
@@ -41,7 +40,6 @@ class Wish:
     reach: Reach = Reach.REPORT
     stop: Event | None = None
     conflict_limit: float = second_look.LIMIT
-    priors: frozenset[date] = frozenset()  # days of the earlier studies that the model is given
 
 
 class Drafting:
@@ -100,8 +98,10 @@ class Drafting:
         )
 
     def so_far(self, ids: Sequence[int]) -> list[SectionText]:
-        """The report if denoising ended with this canvas: finished sections and those under way."""
-        return [*self._sections, *self._assembled(ids, [1.0] * len(ids))]
+        """The report if denoising ended with this canvas: finished sections and those under way, no comparison in it
+        that could not stay."""
+        sections = [*self._sections, *self._assembled(ids, [1.0] * len(ids))]
+        return [*strike_comparisons(sections, self._wish.facts.compared)[0]]
 
     def take(self, filled: Filled) -> None:
         """Raises AnchorMoved."""
@@ -123,7 +123,7 @@ class Drafting:
             self._prefix = extended(self._loaded, self._prefix, self._read_off(filled.ids))
 
     def result(self) -> DraftText:
-        sections, comparing = strike_comparisons(self._sections, self._wish.priors)
+        sections, comparing = strike_comparisons(self._sections, self._wish.facts.compared)
         sections, opposing = strike(sections)
         return DraftText(
             sections=sections,

@@ -75,8 +75,9 @@ def tick(house: House, doorbell: Doorbell, close: Callable[[str], None] | None =
         house.desks.ring_again_at(case_id, now + RING_AGAIN)
     for outdated in house.revising.due():
         pipeline.revise(house, outdated)
-    for case_id in {*house.delivering.due(now), *house.committing.due(now)}:
+    for case_id in {*house.comparing.due(now), *house.delivering.due(now), *house.committing.due(now)}:
         doorbell.deliver(case_id)
+        house.comparing.ring_again_at(case_id, now + RING_AGAIN)
         house.delivering.ring_again_at(case_id, now, now + RING_AGAIN)
         house.committing.ring_again_at(case_id, now, now + RING_AGAIN)
 

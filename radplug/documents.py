@@ -36,6 +36,7 @@ from radplug.study_store import StudyStore
 
 ELEMENTS = {sr.FINDINGS.value: sr.FINDING, sr.IMPRESSIONS.value: sr.IMPRESSION}  # what a section's text is, CID 7002
 SR_WITHIN: Shape = "basic-text-sr"  # what a DiagnosticReport holds
+COMPARED = "Compared with the report on the"
 EMPTY = "(No text was drafted for this section.)"
 
 
@@ -111,13 +112,18 @@ class Documents:
         shown = tuple(sr.ImageReference(image.sop_instance_uid, image.frame) for image in draft.images)
         order, procedure = draft.order, _procedure(draft, source)
         return sr.DraftReport(
-            sections=tuple(
-                sr.ReportSection(
-                    heading=_sr_code(section.code),
-                    element=ELEMENTS.get(section.code.value, sr.FINDING),
-                    paragraphs=(sr.Paragraph(section.text, shown if section.code.value == sr.FINDINGS.value else ()),),
-                )
-                for section in _told_apart(draft.text)
+            sections=(
+                *_compared(draft),
+                *(
+                    sr.ReportSection(
+                        heading=_sr_code(section.code),
+                        element=ELEMENTS.get(section.code.value, sr.FINDING),
+                        paragraphs=(
+                            sr.Paragraph(section.text, shown if section.code.value == sr.FINDINGS.value else ()),
+                        ),
+                    )
+                    for section in _told_apart(draft.text)
+                ),
             ),
             title=_sr_code(draft.title),
             device=self._observer(draft),
@@ -134,6 +140,7 @@ class Documents:
                     code=procedure,
                 ),
             ),
+            priors=tuple(image for prior in draft.priors for image in prior.images),
         )
 
     def _observer(self, draft: Draft) -> sr.Device:
@@ -194,9 +201,12 @@ class Documents:
             ),
             order=replace(known, procedure_code=codes),
             study_uid=case.study_uid,
-            sections=tuple(
-                ResultSection(section.code.value, section.code.scheme, section.name, section.text)
-                for section in _told_apart(draft.text)
+            sections=(
+                *_prior_results(draft),
+                *(
+                    ResultSection(section.code.value, section.code.scheme, section.name, section.text)
+                    for section in _told_apart(draft.text)
+                ),
             ),
             banner=_banner(draft),
             device=Device(observer.model, observer.manufacturer.upper(), observer.uid),
@@ -231,6 +241,24 @@ def _source(draft: Draft, instances: Sequence[KeptInstance]) -> KeptInstance:
     """The image that tells of patient and study: one that was shown."""
     shown = {image.sop_instance_uid for image in draft.images}
     return next(kept for kept in instances if kept.instance.sop_instance_uid in shown)
+
+
+def _compared(draft: Draft) -> tuple[sr.ReportSection, ...]:
+    """What the model was supplied with, cited by date."""
+    cited = tuple(
+        sr.Paragraph(
+            f"{COMPARED} {prior.cited}.",
+            tuple(sr.ImageReference(image.sop_instance_uid) for image in prior.images),
+            sr.BASELINE,
+        )
+        for prior in draft.priors
+    )
+    return (sr.ReportSection(sr.PRIOR_PROCEDURES, sr.PROCEDURE_DESCRIPTION, cited),) if cited else ()
+
+
+def _prior_results(draft: Draft) -> tuple[ResultSection, ...]:
+    heading, text = sr.PRIOR_PROCEDURES, "\n".join(f"{COMPARED} {prior.cited}." for prior in draft.priors)
+    return (ResultSection(heading.value, heading.scheme, heading.meaning, text),) if text else ()
 
 
 def _banner(draft: Draft) -> str:

@@ -12,6 +12,7 @@ from hl7.orders import Order
 from model_runtime.canvas import Code, Section, Template
 from model_runtime.draft_text import DraftText
 from radplug.completeness import Because
+from radplug.priors import Prior, PriorRule
 
 
 class CaseState(StrEnum):
@@ -62,6 +63,7 @@ class Routing:
     adapter: str = ""  # its name
     destinations: tuple[str, ...] | None = None  # their names
     priority: Priority | None = None
+    priors: PriorRule | None = None  # earlier studies that are wanted
 
 
 NO_RULE = Routing()
@@ -89,6 +91,10 @@ class DeliveryRefused(Exception):
 
 class DestinationUnavailable(Exception):
     """The destination may take the document later."""
+
+
+class ArchiveFailed(Exception):
+    """An archive did not name, or did not give us, earlier studies; the text is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +146,7 @@ class Received(StrEnum):
     DUPLICATE = "duplicate"  # the same bytes are already kept
     OURS = "ours"  # a document that radplug made, sent back: kept, never taken for input
     MENDED = "mended"  # the same bytes had been kept, and their file was damaged since
+    PRIOR = "prior"  # of an earlier study that we have asked for: no case comes of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +199,7 @@ class Plan:
     body_part: str
     view: str
     images: int  # that the model can be shown, at most
+    priors: int  # whose reports it can be told, at most
     adapter: str  # name of the LoRA adapter that drafts it; empty: none
 
 
@@ -213,6 +221,7 @@ class Brief:
     plan: Plan
     images: tuple[KeyImage, ...]
     said: Sequence[Dictation]
+    priors: tuple[Prior, ...] = ()  # supplied
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +240,7 @@ class Draft:
     drafted_at: datetime
     seconds: Mapping[str, float]  # queue, render, infer; what a batch waits for its other cases is in the last
     accepted_by: str = ""  # who has read it and let it stand: a draft still
+    priors: tuple[Prior, ...] = ()  # that the model was supplied with
     offered: bool = False  # from late images, after somebody had begun on the draft before: sent only once accepted
     revises: int = 0  # the version whose text it repeats, for a patient whose data have changed; 0: it has its own
 

@@ -22,10 +22,11 @@ from model_runtime.drafter import Drafter
 from model_runtime.drafting import Wish
 from model_runtime.errors import AnchorDoesNotFit, AnchorRefused, Cancelled
 from model_runtime.lora.adapters import Adapter
-from model_runtime.prompts.prompt import PromptFacts
+from model_runtime.prompts.prompt import EarlierReport, PromptFacts
 from model_runtime.redraft import Reach
 from radplug.desk import Desk, without_struck
 from radplug.domain import Brief, Case, KeptInstance, NotDraftable, Plan, Routing
+from radplug.priors import Prior
 from radplug.rules import Study
 from radplug.templates import choose
 
@@ -100,12 +101,12 @@ class Draftsman:
         if not_covered:
             raise NotDraftable(not_covered)
         template, view = self._template(study, case.routing), images[0].view_position
-        most, adapter = self._card.most_images, case.routing.adapter
+        card, adapter = self._card, case.routing.adapter
         if adapter and adapter not in self._adapters:
             raise NotDraftable(
                 f"the rule {case.routing.rule} names the adapter {adapter}, which is not in use any more"
             )
-        return Plan(template, study.modality, study.body_part, view, most, adapter)
+        return Plan(template, study.modality, study.body_part, view, card.most_images, card.most_earlier, adapter)
 
     def _template(self, study: Study, routing: Routing) -> Template:
         templates = self._templates()
@@ -160,10 +161,19 @@ class Draftsman:
             images=[np.asarray(Image.open(self._data / image.file).convert("RGB")) for image in brief.images],
             template=plan.template,
             anchors=[Anchor(dictation.section, dictation.text) for dictation in brief.said],
-            facts=PromptFacts(plan.modality, plan.body_part, plan.view),
+            facts=PromptFacts(
+                plan.modality,
+                plan.body_part,
+                plan.view,
+                earlier=_earlier(brief.priors[: plan.priors]),
+            ),
             seed=self._seed,
             adapter=self._adapters[plan.adapter].name if plan.adapter else None,
         )
+
+
+def _earlier(priors: Sequence[Prior]) -> tuple[EarlierReport, ...]:
+    return tuple(EarlierReport(prior.taken_on, prior.report) for prior in priors if prior.taken_on)
 
 
 def _in_our_words(result: Result) -> Result | NotDraftable:

@@ -29,6 +29,7 @@ QUIET = (
     "amqp",
     "httpx2",
     "httpcore2",
+    "dicomweb_client",
 )
 PATIENT_DATA = frozenset(
     {"patient", "patient_id", "patient_name", "name", "birth_date", "sex", "text", "message", "body"}

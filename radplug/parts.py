@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from dicom_io.commitment import Result
-from dicom_io.study import Instance
+from dicom_io.study import Instance, Patient
 from hl7.orders import Order
 from model_runtime.draft_text import DraftText, SectionText
 from radplug.completeness import Announced, Because, Counted
@@ -34,6 +34,7 @@ from radplug.domain import (
     Routing,
     StoredFile,
 )
+from radplug.priors import Candidate, Prior
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Policy:
     batch: int  # cases that are drafted together, at most
     gather: timedelta  # how long a batch waits for company
     floor: float  # probability: a draft with a sentence that the model is less sure of is doubtful
+    priors_time: timedelta  # for which a draft waits for earlier studies
     first_retry: timedelta
     longest_retry: timedelta
     delivery_attempts: int
@@ -62,6 +64,7 @@ class Store(Protocol):
     def digest(self, data_set: bytes) -> str: ...
     def keep(self, header: bytes, data_set: bytes, sha256: str, at: datetime) -> StoredFile: ...
     def discard(self, stored: StoredFile) -> None: ...
+    def remove(self, file: str) -> None: ...
 
 
 class Receiving(Protocol):
@@ -78,6 +81,34 @@ class Receiving(Protocol):
     ) -> Received: ...
 
 
+class Comparing(Protocol):
+    """Rows of earlier studies."""
+
+    def begin(self, case_id: str, now: datetime) -> datetime | None:
+        """Until when the case's draft waits for them; None: it does not, or another is at it."""
+
+    def put(self, case_id: str, prior: Prior, at: datetime) -> None:
+        """Note a study, in place of what was known of it for the case; not once its draft has begun without it."""
+
+    def take(self, case_id: str, most: int) -> tuple[Prior, ...]:
+        """Those that the case's draft is supplied with: it begins. The others are left out, with their reasons."""
+
+    def end(self, case_id: str) -> None:
+        """The draft need not wait for them any longer."""
+
+    def expects(self, study_uid: str, now: datetime, *, by_us: bool | None) -> bool:
+        """Whether an instance that has come is of one that was asked for; `by_us`: the sender says so, or not."""
+
+    def add(self, instance: Instance, stored: StoredFile, at: datetime) -> bool:
+        """Record an instance of one; False where it is kept already."""
+
+    def forget(self, study_uid: str) -> list[str]:
+        """Drop what came of it; the files."""
+
+    def instances(self, study_uid: str) -> list[KeptInstance]:
+        """What is here of a study, whatever it came for; no document of ours."""
+
+
 class Signals(Protocol):
     def of_study(self, study_uid: str) -> tuple[Announced, ...]: ...
 
@@ -92,7 +123,15 @@ class Drafting(Protocol):
     def wait(self, case_id: str, now: datetime, until: datetime, lacks: str) -> bool:
         """Keep the study open; whether what it lacks is news."""
 
-    def close(self, case_id: str, now: datetime, routing: Routing, because: Because, lacks: str) -> None: ...
+    def close(
+        self,
+        case_id: str,
+        now: datetime,
+        routing: Routing,
+        because: Because,
+        lacks: str,
+        priors_until: datetime | None = None,
+    ) -> None: ...
     def waiting(self, now: datetime, most: int) -> list[str]: ...
     def lease(self, case_id: str, owner: str, now: datetime, until: datetime) -> Lease | None: ...
     def instances(self, case_id: str) -> list[KeptInstance]: ...
@@ -194,6 +233,33 @@ class Destinations(Protocol):
         """Raises DeliveryRefused, DestinationUnavailable."""
 
 
+class PriorArchives(Protocol):
+    """Where earlier studies are asked for. What fails raises ArchiveFailed."""
+
+    @property
+    def names(self) -> Sequence[str]: ...
+    def patient(self, archive: str, patient: Patient) -> Patient:
+        """The patient as that archive knows them: with the issuer that it has for IDs without one."""
+
+    def find(self, archive: str, patient: Patient, seconds: float) -> list[Candidate]: ...
+    def describe(self, candidate: Candidate, seconds: float) -> Candidate:
+        """With the modalities and the body part that are told of its series."""
+
+    def fetch(
+        self, archive: str, study_uid: str, keep: Callable[[Instance, bytes, bytes], None], seconds: float
+    ) -> None:
+        """Have a study here when this returns; what does not come to the listener is handed to `keep`: its facts,
+        file header and data set."""
+
+
+class PriorReports(Protocol):
+    def read(self, instances: Sequence[KeptInstance]) -> str:
+        """What the radiologists' reports of a study say; empty where there is none."""
+
+    def images(self, instances: Sequence[KeptInstance]) -> tuple[Instance, ...]:
+        """Those that stand for the study."""
+
+
 class Held(Protocol):
     """Leases of a batch, held until it is done."""
 
@@ -218,6 +284,12 @@ class House(Protocol):
 
     @property
     def drafting(self) -> Drafting: ...
+    @property
+    def comparing(self) -> Comparing: ...
+    @property
+    def prior_archives(self) -> PriorArchives: ...
+    @property
+    def prior_reports(self) -> PriorReports: ...
     @property
     def desks(self) -> Desks: ...
     @property

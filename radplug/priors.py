@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 
-from dicom_io.study import Patient
+from dicom_io.study import Instance, Patient
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,18 @@ class PriorRule:
     modalities: frozenset[str] | None = None
     body_parts: frozenset[str] | None = None
 
+    def lacks(self, one: Candidate) -> str:
+        """What would have to be known of a study, and is not told."""
+        if self.modalities is not None and not one.modalities:
+            return "modality"
+        return "body part" if self.body_parts is not None and not one.body_part else ""
+
+    def admits(self, one: Candidate) -> bool:
+        """Whether nothing that is told of a study speaks against it."""
+        if self.modalities is not None and one.modalities and not self.modalities & one.modalities:
+            return False
+        return self.body_parts is None or not one.body_part or one.body_part in self.body_parts
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -30,21 +43,66 @@ class Candidate:
     study_uid: str
     patient: Patient
     taken_on: date | None
-    modalities: frozenset[str]
+    modalities: frozenset[str]  # of its series; empty: not told
     body_part: str = ""  # empty: not told
+    description: str = ""
+    archive: str = ""  # the name of whose it is
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    study_uid: str
-    taken_on: date | None
+    study: Candidate
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    taken: tuple[Candidate, ...]  # the newest first
+    wanted: tuple[Candidate, ...]  # the newest first; more than the rule wants, should some of them not come
     left_out: tuple[LeftOut, ...]  # those of somebody else, or of whom that is not certain
+
+
+class PriorState(StrEnum):
+    COMING = "coming"  # it was asked for
+    HERE = "here"  # with its report, and it is the patient's
+    SUPPLIED = "supplied"  # to the model
+    LEFT_OUT = "left out"  # `why` says why
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """An earlier study and what has become of it; where it has no UID, an archive that could not be asked."""
+
+    study_uid: str
+    archive: str
+    state: PriorState
+    why: str = ""
+    taken_on: date | None = None
+    modality: str = ""
+    description: str = ""
+    report: str = ""  # its text
+    images: tuple[Instance, ...] = ()  # that stand for it
+
+    @property
+    def cited(self) -> str:
+        """How documents name it: by its day."""
+        return f"{self.modality or 'study'} of {self.taken_on or 'an unknown day'}"
+
+    @property
+    def title(self) -> str:
+        """How pages name it."""
+        if not self.study_uid:
+            return f"archive {self.archive}" if self.archive else "earlier studies"
+        return f"{self.cited}, {self.description}" if self.description else self.cited
+
+
+def differs(ours: Patient, theirs: Patient) -> str:
+    """Why it cannot be one patient for us, whatever `theirs` still lacks; empty where it can."""
+    for what, mine, other in _facts(ours, theirs):
+        if not mine:
+            return f"this study has no {what}, so the patient is not certain"
+        if other and mine != other:
+            return f"its {what} is another, so it may be another patient's"
+    return ""
 
 
 def stranger(ours: Patient, theirs: Patient) -> str:
@@ -52,28 +110,30 @@ def stranger(ours: Patient, theirs: Patient) -> str:
 
     ID, issuer and birth date must all be given and equal. A name proves nothing: it changes, and is shared.
     """
-    facts = (
+    lacking = (what for what, _, other in _facts(ours, theirs) if not other)
+    return differs(ours, theirs) or next(
+        (f"the earlier study has no {what}, so the patient is not certain" for what in lacking), ""
+    )
+
+
+def _facts(ours: Patient, theirs: Patient) -> tuple[tuple[str, str, str], ...]:
+    return (
         ("Patient ID", ours.id, theirs.id),
         ("issuer of the Patient ID", ours.issuer, theirs.issuer),
         ("birth date", ours.birth_date, theirs.birth_date),
     )
-    for what, mine, other in facts:
-        if not mine or not other:
-            return f"{'this' if not mine else 'the earlier'} study has no {what}, so the patient is not certain"
-        if mine != other:
-            return f"its {what} is another, so it may be another patient's"
-    return ""
 
 
 def choose(candidates: Sequence[Candidate], patient: Patient, study_uid: str, taken_on: date, by: PriorRule) -> Choice:
-    """The wanted ones among an archive's studies, for a study of that UID and day."""
+    """The wanted ones among archives' studies, for a study of that UID and day.
+
+    What an archive does not tell of the patient is seen once the study is here; see also `PriorRule.lacks`.
+    """
     wanted = [one for one in candidates if one.study_uid != study_uid and _is_wanted(one, taken_on, by)]
-    reasons = [(one, stranger(patient, one.patient)) for one in wanted]
-    certain = {one.study_uid: one for one, why in reasons if not why}
-    newest = sorted(certain.values(), key=lambda one: (one.taken_on or date.min, one.study_uid), reverse=True)
-    return Choice(
-        tuple(newest[: by.most]), tuple(LeftOut(one.study_uid, one.taken_on, why) for one, why in reasons if why)
-    )
+    reasons = [(one, differs(patient, one.patient)) for one in wanted]
+    possible = {one.study_uid: one for one, why in reasons if not why}
+    newest = sorted(possible.values(), key=lambda one: (one.taken_on or date.min, one.study_uid), reverse=True)
+    return Choice(tuple(newest), tuple(LeftOut(one, why) for one, why in reasons if why))
 
 
 def _is_wanted(one: Candidate, taken_on: date, by: PriorRule) -> bool:
@@ -82,6 +142,4 @@ def _is_wanted(one: Candidate, taken_on: date, by: PriorRule) -> bool:
         return False
     if by.within_days is not None and (taken_on - one.taken_on).days > by.within_days:
         return False
-    if by.modalities is not None and not by.modalities & one.modalities:
-        return False
-    return by.body_parts is None or one.body_part in by.body_parts
+    return by.admits(one)

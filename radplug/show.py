@@ -75,6 +75,8 @@ def case(console: Console, view: CaseView, as_json: bool) -> None:
         console.print(Text(f"{'closed without' if because else 'waits for'} {view.case.lacks}", "yellow"))
     if view.case.routing.rule:
         console.print(Text(f"taken by the rule {view.case.routing.rule}"))
+    for prior in view.priors:
+        console.print(Text(f"{prior.title}: {prior.state}{prior.why and f': {prior.why}'}", "dim"))
     for drafted in view.drafts:
         console.print(draft(drafted.text, f"draft {drafted.version}, template {drafted.template}"))
         for remark in _remarks(drafted):

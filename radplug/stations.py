@@ -42,7 +42,13 @@ def listen(house: House) -> None:
 
     def keep(arrival: Arrival) -> None:
         received = pipeline.receive(
-            house, arrival.instance, arrival.header, arrival.dataset, arrival.calling_ae, arrival.called_ae
+            house,
+            arrival.instance,
+            arrival.header,
+            arrival.dataset,
+            arrival.calling_ae,
+            arrival.called_ae,
+            moved_by_us=arrival.is_moved_by(s.ae_title),
         )
         log.info("received", instance=arrival.instance.sop_instance_uid, as_=received, calling_ae=arrival.calling_ae)
 

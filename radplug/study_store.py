@@ -63,7 +63,10 @@ class StudyStore:
             return False
 
     def discard(self, stored: StoredFile) -> None:
-        (self.root / stored.file).unlink(missing_ok=True)
+        self.remove(stored.file)
+
+    def remove(self, file: str) -> None:
+        (self.root / file).unlink(missing_ok=True)
 
     def path(self, file: str) -> Path:
         return self.root / file

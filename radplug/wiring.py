@@ -18,6 +18,7 @@ from radplug.lease_keeper import LeaseKeeper
 from radplug.parts import Policy
 from radplug.records.commitment_requests import CommitmentRequests
 from radplug.records.committing import Committing
+from radplug.records.comparing import Comparing
 from radplug.records.database import Database
 from radplug.records.delivering import Delivering
 from radplug.records.desks import Desks
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
     from radplug.documents import Documents
     from radplug.draftsman import Draftsman
     from radplug.key_images import KeyImages
+    from radplug.prior_archives import PriorArchives
+    from radplug.prior_reports import PriorReports
 
 DEMO_CHECKPOINT = Path(__file__).parents[1] / "model_runtime" / "weights" / "demo"
 SOURCE = "UPS-RS"  # stands where a sender's AE title does, with what a workitem has us fetch
@@ -79,6 +82,7 @@ class House:
             batch=s.drafting.batch,
             gather=timedelta(milliseconds=s.drafting.gather_milliseconds),
             floor=s.model.floor,
+            priors_time=timedelta(seconds=s.drafting.priors_seconds),
             first_retry=timedelta(seconds=s.delivery.first_retry_seconds),
             longest_retry=timedelta(seconds=s.delivery.longest_retry_seconds),
             delivery_attempts=s.delivery.attempts,
@@ -127,6 +131,10 @@ class House:
     @cached_property
     def readers(self) -> Readers:
         return Readers(self.database)
+
+    @cached_property
+    def comparing(self) -> Comparing:
+        return Comparing(self.database)
 
     @cached_property
     def desks(self) -> Desks:
@@ -233,6 +241,7 @@ class House:
             destinations=set(s.destinations),
             callers=self._senders,
             called=s.listener.ae_titles,
+            archives={d.name for d in s.pacs if d.priors != "off"},
         )
 
     @property
@@ -291,6 +300,18 @@ class House:
 
         asked = [pacs for pacs in self.settings.pacs if pacs.count_instances]
         return Archives(self.viewing, self.settings.listener.ae_title, asked) if asked else None
+
+    @cached_property
+    def prior_archives(self) -> PriorArchives:
+        from radplug.prior_archives import PriorArchives
+
+        return PriorArchives(self.settings.listener.ae_title, self.settings.pacs)
+
+    @cached_property
+    def prior_reports(self) -> PriorReports:
+        from radplug.prior_reports import PriorReports
+
+        return PriorReports(self.store)
 
     @cached_property
     def destinations(self) -> Destinations:

@@ -79,7 +79,7 @@ def run(house: House, broker_url: str, queue: str, ready: Callable[[], None]) ->
     app.task(name=f"radplug.{DRAFT}")(_entrance(lambda case_id: pipeline.draft(house, case_id, owner)))
     app.task(name=f"radplug.{INTERACTIVE}")(_entrance(lambda case_id: pipeline.draft_at_once(house, case_id, owner)))
     app.task(name=f"radplug.{REDRAFT}")(_entrance(lambda case_id: pipeline.redraft(house, case_id)))
-    app.task(name=f"radplug.{DELIVERY}")(_entrance(lambda case_id: pipeline.deliver(house, case_id)))
+    app.task(name=f"radplug.{DELIVERY}")(_entrance(lambda case_id: _call_out(house, case_id)))
     worker_ready.connect(lambda **_: ready(), weak=False)
     if queue == DRAFT:  # one batch at a time in the process that holds the model; who waits at a screen goes first
         taking = ["--pool=solo", f"--queues={INTERACTIVE},{DRAFT}"]
@@ -87,6 +87,12 @@ def run(house: House, broker_url: str, queue: str, ready: Callable[[], None]) ->
         taking = ["--pool=threads", f"--concurrency={house.settings.delivery.workers}", f"--queues={DELIVERY}"]
     alone = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     app.worker_main(["--quiet", "worker", f"--hostname={queue}@%h", *taking, *alone, "--loglevel=WARNING"])
+
+
+def _call_out(house: House, case_id: str) -> None:
+    """All that a case wants of other systems."""
+    pipeline.deliver(house, case_id)
+    pipeline.compare(house, case_id)
 
 
 def _entrance(stage: Callable[[str], None]) -> Callable[[str], None]:

@@ -52,7 +52,7 @@ class ModelCard:
     end: str  # the token that fills the canvas behind the report
     sampler: Sampler
     filler: str | None  # the token that leaves a position of a gap empty; None where the model has not learnt one
-    prompt: Mapping[str, Any]  # `pattern`: the prompt's text; `images`: see most_images
+    prompt: Mapping[str, Any]  # `pattern`: the prompt's text; `images`, `earlier`: see most_images, most_earlier
     training: Mapping[str, Any]  # facts for people: data, steps, measured quality
 
     @classmethod
@@ -81,6 +81,11 @@ class ModelCard:
     def most_images(self) -> int:
         """How many images of a study one prompt may hold, as the model has learnt it."""
         return int(self.prompt.get("images", 1))
+
+    @property
+    def most_earlier(self) -> int:
+        """How many reports on earlier studies it may hold."""
+        return int(self.prompt.get("earlier", 0))
 
     def covers(self, modality: str, body_part: str) -> str | None:
         """Why a study is outside what the model was made for, in plain words; None where it is inside."""

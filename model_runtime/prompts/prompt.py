@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 import torch
@@ -14,6 +15,15 @@ from transformers.models.gemma4.image_processing_pil_gemma4 import Gemma4ImagePr
 
 IMAGE, IMAGE_START, IMAGE_END = "<|image|>", "<|image>", "<image|>"
 PATTERN = "<bos><|turn>user\n{images}{facts}\nWrite the report.<turn|>\n<|turn>model\n"
+LONGEST_REPORT = 2000  # characters of an earlier report; what is behind them is not read
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierReport:
+    """What was said of an earlier study of the patient."""
+
+    taken_on: date
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +36,12 @@ class PromptFacts:
     sex: str = ""
     age_band: str = ""  # such as 60-69, never a date of birth
     indication: str = ""
+    earlier: tuple[EarlierReport, ...] = ()
+
+    @property
+    def compared(self) -> frozenset[date]:
+        """The days of the studies with which the model may compare."""
+        return frozenset(report.taken_on for report in self.earlier)
 
     def line(self) -> str:
         """One line of text, free of the angle brackets that could spell a control token."""
@@ -36,6 +52,7 @@ class PromptFacts:
             ("Sex", self.sex),
             ("Age", self.age_band),
             ("Indication", self.indication),
+            *((f"Study of {one.taken_on}", one.text[:LONGEST_REPORT]) for one in self.earlier),
         )
         text = " ".join(f"{name}: {value.strip().rstrip('.')}." for name, value in named if value.strip())
         return " ".join(text.replace("<", " ").replace(">", " ").split())

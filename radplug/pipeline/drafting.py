@@ -99,7 +99,8 @@ def _render(house: House, lease: Lease) -> _UnderWay:
     instances, order = house.drafting.instances(case.id), house.drafting.order(case)
     plan = house.draftsman.plan(case, instances, order)
     images = house.key_images.render(case, case.version + 1, plan, instances)
-    brief = Brief(plan, images, house.drafting.dictations(case))
+    priors = house.comparing.take(case.id, plan.priors)
+    brief = Brief(plan, images, house.drafting.dictations(case), priors)
     return _UnderWay(lease, case, instances, order, brief, started, rendered=house.now())
 
 
@@ -128,6 +129,7 @@ def _keep(house: House, work: _UnderWay, text: DraftText, batch: int) -> None:
             "render": (work.rendered - work.started).total_seconds(),
             "infer": (drafted - work.rendered).total_seconds(),
         },
+        priors=work.brief.priors,
         offered=house.desks.in_hand(case.id),
     )
     house.drafting.keep(work.lease, made, [] if made.offered else house.documents.compose(case, made, work.instances))
@@ -136,6 +138,7 @@ def _keep(house: House, work: _UnderWay, text: DraftText, batch: int) -> None:
         case.id,
         version=made.version,
         offered=made.offered,
+        priors=len(made.priors),
         batch=batch,
         model=model.name,
         fingerprint=model.fingerprint,

@@ -33,7 +33,7 @@ def redraft(house: House, case_id: str) -> None:
         plan = house.draftsman.plan(case, instances, house.drafting.order(case))
         if draft.sections:
             plan = replace(plan, template=Template(draft.template, draft.title, draft.sections))
-        text = house.draftsman.redraft(Brief(plan, draft.images, ()), desk, tell)
+        text = house.draftsman.redraft(Brief(plan, draft.images, (), draft.priors), desk, tell)
     except NotDraftable as reason:
         house.desks.refuse(edit, str(reason))
     else:

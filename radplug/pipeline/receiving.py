@@ -9,12 +9,22 @@ from dicom_io.study import NOT_IMAGES, Instance
 from radplug.completeness import Arrived, Complete, Waits, by_count, by_quiet, by_signals
 from radplug.domain import Case, CaseState, KeptInstance, Received, StaleWork, StoredFile
 from radplug.parts import House
+from radplug.pipeline.comparing import keep_prior
 
 
 def receive(
-    house: House, instance: Instance, header: bytes, data_set: bytes, calling_ae: str, called_ae: str = ""
+    house: House,
+    instance: Instance,
+    header: bytes,
+    data_set: bytes,
+    calling_ae: str,
+    called_ae: str = "",
+    *,
+    moved_by_us: bool | None = None,
 ) -> Received:
     """Keep an instance: once this returns, its bytes and its row are safe, and the sender may be told so.
+
+    `moved_by_us`: whether a C-MOVE of ours has brought it, as the sender says; None: it says nothing of that.
 
     Raises:
         NoSpace: the disk is below the watermark.
@@ -24,6 +34,8 @@ def receive(
     if known and not known.damaged:
         return Received.DUPLICATE
     now = house.now()
+    if house.comparing.expects(instance.study_uid, now, by_us=moved_by_us):
+        return keep_prior(house, instance, header, data_set)
     stored = house.store.keep(header, data_set, sha256, now)
     if known:
         return _mend(house, known, stored, calling_ae)
@@ -65,8 +77,9 @@ def close(house: House, case_id: str) -> None:
             house.audit.note("study waits", case_id, lacks=found.lacks)
         return
     routing = house.router.route(instances, house.drafting.order(case), now)
+    priors_until = now + house.policy.priors_time if routing.priors and not routing.not_drafted else None
     try:
-        house.drafting.close(case_id, now, routing, found.because, found.lacks)
+        house.drafting.close(case_id, now, routing, found.because, found.lacks, priors_until)
     except StaleWork:
         return  # an image came just now
     about = {"images": len(arrived.images), "series": arrived.series, "series_expected": arrived.expected_series}

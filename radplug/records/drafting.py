@@ -24,11 +24,12 @@ from radplug.domain import (
     Lease,
     Routing,
 )
+from radplug.records.comparing import awaits_priors, search_anew
 from radplug.records.database import Database
 from radplug.records.moves import move
 from radplug.records.receiving import INSTANCE, ORDER
 from radplug.records.schema import cases, deliveries, dictations, drafts, instances, orders
-from radplug.records.viewing import KEY_IMAGES, ROUTING, SECTIONS
+from radplug.records.viewing import KEY_IMAGES, PRIORS, ROUTING, SECTIONS
 
 # Something was dictated for a case: the radiologist has its study before them.
 AWAITED = (
@@ -55,7 +56,8 @@ class Drafting:
 
     def due_to_draft(self, now: datetime) -> list[Due]:
         """Complete cases that nobody is drafting: never rung for, or their worker's lease ran out."""
-        due = sa.select(cases.c.id, AWAITED).where(cases.c.state == CaseState.COMPLETE, cases.c.ring_at <= now)
+        complete = (cases.c.state == CaseState.COMPLETE, cases.c.ring_at <= now, ~awaits_priors(now))
+        due = sa.select(cases.c.id, AWAITED).where(*complete)
         with self._database.reading() as connection:
             return [Due(row.id, row.awaited) for row in connection.execute(due.order_by(cases.c.ring_at))]
 
@@ -92,9 +94,15 @@ class Drafting:
             return before is not None and before != lacks
 
     def close(
-        self, case_id: str, now: datetime, routing: Routing = NO_RULE, because: Because = Because.QUIET, lacks: str = ""
+        self,
+        case_id: str,
+        now: datetime,
+        routing: Routing = NO_RULE,
+        because: Because = Because.QUIET,
+        lacks: str = "",
+        priors_until: datetime | None = None,
     ) -> None:
-        """The study is complete, and to be drafted, or not, as the rules say.
+        """The study is complete, and to be drafted, or not, as the rules say; its draft waits for priors until then.
 
         Raises StaleWork where an image came in the meantime, or it is closed already.
         """
@@ -107,6 +115,7 @@ class Drafting:
             kept["priority"] = routing.priority
         with self._database.writing() as connection:
             move(connection, case_id, state, cases.c.ring_at <= now, **kept)
+            search_anew(connection, case_id, now, priors_until)
 
     # ── drafting ──
 
@@ -200,8 +209,9 @@ class Drafting:
 
 
 def _idle(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
-    """A complete case that nobody is drafting."""
-    return cases.c.state == CaseState.COMPLETE, cases.c.lease_until.is_(None) | (cases.c.lease_until <= now)
+    """A complete case that nobody is drafting, and whose draft waits for nothing."""
+    free = cases.c.lease_until.is_(None) | (cases.c.lease_until <= now)
+    return cases.c.state == CaseState.COMPLETE, free, ~awaits_priors(now)
 
 
 def put_draft(
@@ -233,6 +243,7 @@ def put_draft(
             accepted_by=draft.accepted_by,
             offered=draft.offered,
             revises=draft.revises,
+            priors=PRIORS.dump_python(draft.priors, mode="json"),
         )
     )
     for destination, document in outgoing:

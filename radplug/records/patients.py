@@ -13,14 +13,17 @@ from dicom_io.study import Patient
 from radplug.desk import Ending
 from radplug.domain import CaseState
 from radplug.notices import Identity, Touched
+from radplug.priors import PriorState
 from radplug.records.edits import ending_of
 from radplug.records.moves import move
-from radplug.records.schema import cases, desks, merges
+from radplug.records.schema import cases, desks, merges, priors
 
 ANEW = "drafted anew"
 REVISED = "revised, its text as it was"
 DISCARDED = "discarded before"
 NONE_YET = "none was sent"
+# Earlier studies were found for whoever the patient was taken for.
+NO_LONGER_THEIRS = {"state": PriorState.LEFT_OUT, "why": "the patient's identity was corrected after it was found"}
 
 
 def known_as(connection: sa.Connection, patient: Patient) -> Patient:
@@ -80,6 +83,8 @@ def _news(row: sa.Row[Any], identity: Identity) -> dict[str, str]:
 def _redo(connection: sa.Connection, row: sa.Row[Any], at: datetime, news: dict[str, str]) -> str:
     """Write down what is new of a case's patient; what that means for its report."""
     connection.execute(sa.update(cases).where(cases.c.id == row.id).values(**news))
+    if not news.keys().isdisjoint(("patient_id", "patient_issuer", "patient_birth_date")):
+        connection.execute(sa.update(priors).where(priors.c.case_id == row.id).values(**NO_LONGER_THEIRS))
     fresh = {"ring_at": at, "lease_until": None, "attempts": 0}
     desk = connection.execute(sa.select(desks).where(desks.c.case_id == row.id)).first()
     in_hand = desk if desk and desk.latest else None

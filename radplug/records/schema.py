@@ -193,6 +193,49 @@ drafts = sa.Table(
     sa.Column("accepted_by", sa.Text, nullable=False, server_default=""),
     sa.Column("offered", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("revises", sa.Integer, nullable=False, server_default="0"),  # version whose text it repeats
+    sa.Column("priors", sa.JSON),  # that the model was supplied with; null: before they were kept
+)
+
+prior_searches = sa.Table(  # cases whose draft waits for earlier studies
+    "prior_searches",
+    metadata,
+    sa.Column("case_id", sa.String(32), sa.ForeignKey("cases.id"), primary_key=True),
+    sa.Column("until", UtcDateTime, nullable=False),  # then it waits no longer
+    sa.Column("begun", sa.Boolean, nullable=False),
+    sa.Column("ring_at", UtcDateTime, nullable=False, index=True),
+)
+
+priors = sa.Table(  # earlier studies of a case's patient; see priors.Prior
+    "priors",
+    metadata,
+    sa.Column("case_id", sa.String(32), sa.ForeignKey("cases.id"), primary_key=True),
+    sa.Column("study_uid", UID, primary_key=True),  # empty: none in particular
+    sa.Column("archive", sa.String(40), primary_key=True),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("taken_on", sa.Date),
+    sa.Column("modality", sa.Text, nullable=False),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("report", sa.Text, nullable=False),
+    sa.Column("images", sa.JSON, nullable=False),
+)
+
+prior_requests = sa.Table(  # studies that archives were asked to send us
+    "prior_requests",
+    metadata,
+    sa.Column("study_uid", UID, primary_key=True),
+    sa.Column("asked_at", UtcDateTime, nullable=False),
+)
+
+prior_instances = sa.Table(  # what came of them; the same study may come for itself as well, and is a case then
+    "prior_instances",
+    metadata,
+    sa.Column("study_uid", UID, primary_key=True),
+    sa.Column("series_uid", UID, primary_key=True),
+    sa.Column("sop_instance_uid", UID, primary_key=True),
+    sa.Column("file", sa.Text, nullable=False),
+    sa.Column("received_at", UtcDateTime, nullable=False),
+    sa.Column("facts", sa.JSON, nullable=False),
 )
 
 deliveries = sa.Table(

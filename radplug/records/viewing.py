@@ -29,13 +29,15 @@ from radplug.domain import (
     SeveralCases,
     UnknownCase,
 )
+from radplug.priors import Prior
 from radplug.records.database import Database
 from radplug.records.receiving import ORDER
-from radplug.records.schema import audit, cases, deliveries, drafts, instances
+from radplug.records.schema import audit, cases, deliveries, drafts, instances, priors
 
 KEY_IMAGES = TypeAdapter(tuple[KeyImage, ...])
 ROUTING = TypeAdapter(Routing)
 SECTIONS = TypeAdapter(tuple[Section, ...])
+PRIORS = TypeAdapter(tuple[Prior, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class CaseView:
     drafts: tuple[Draft, ...]
     deliveries: tuple[Delivery, ...]
     events: tuple[AuditEvent, ...]
+    priors: tuple[Prior, ...]  # the newest first
 
 
 UNTITLED = Code("18748-4", "LN", "Diagnostic Imaging Report")  # of drafts from before titles were kept
@@ -98,7 +101,8 @@ class Viewing:
 
     def whole(self, case_id: str) -> CaseView:
         """Raises UnknownCase."""
-        return CaseView(self.case(case_id), self.drafts(case_id), self.deliveries(case_id), self.events(case_id))
+        case, drafts, deliveries = self.case(case_id), self.drafts(case_id), self.deliveries(case_id)
+        return CaseView(case, drafts, deliveries, self.events(case_id), self.priors(case_id))
 
     def drafts(self, case_id: str) -> tuple[Draft, ...]:
         rows = sa.select(drafts).where(drafts.c.case_id == case_id).order_by(drafts.c.version)
@@ -109,6 +113,11 @@ class Viewing:
         rows = sa.select(deliveries).where(deliveries.c.case_id == case_id).order_by(deliveries.c.id)
         with self._database.reading() as connection:
             return tuple(delivery_of(row) for row in connection.execute(rows))
+
+    def priors(self, case_id: str) -> tuple[Prior, ...]:
+        """What has become of the patient's earlier studies, the newest first."""
+        with self._database.reading() as connection:
+            return priors_of(connection, case_id)
 
     def dead_letters(self) -> tuple[Delivery, ...]:
         rows = sa.select(deliveries).where(deliveries.c.state == DeliveryState.DEAD).order_by(deliveries.c.id)
@@ -127,6 +136,18 @@ class Viewing:
         rows = sa.select(audit).where(audit.c.case_id == case_id).order_by(audit.c.id)
         with self._database.reading() as connection:
             return tuple(AuditEvent(r.at, r.event, r.case_id, r.actor, r.detail) for r in connection.execute(rows))
+
+
+def priors_of(connection: sa.Connection, case_id: str) -> tuple[Prior, ...]:
+    newest = (
+        sa.select(priors)
+        .where(priors.c.case_id == case_id)
+        .order_by(priors.c.taken_on.desc().nulls_last(), priors.c.study_uid)
+    )
+    rows = [
+        {name: value for name, value in row._mapping.items() if name != "case_id"} for row in connection.execute(newest)
+    ]
+    return PRIORS.validate_python(rows)
 
 
 def delivery_of(row: sa.Row[Any]) -> Delivery:
@@ -186,4 +207,5 @@ def _draft(row: sa.Row[Any]) -> Draft:
         accepted_by=row.accepted_by,
         offered=row.offered,
         revises=row.revises,
+        priors=PRIORS.validate_python(row.priors or ()),
     )

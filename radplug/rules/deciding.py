@@ -36,6 +36,7 @@ def decide(rules: Sequence[Rule], study: Study, today: date) -> Routing:
         adapter=rule.adapter or "",
         destinations=rule.destinations,
         priority=rule.new_priority,
+        priors=rule.priors.rule if rule.priors else None,
     )
 
 

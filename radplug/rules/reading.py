@@ -21,6 +21,7 @@ class Site:
     destinations: Collection[str]
     callers: Collection[str] | None  # who may send; None: anybody
     called: Collection[str]  # our AE titles
+    archives: Collection[str] = ()  # that are asked for earlier studies
 
 
 class _Rules(BaseModel):
@@ -70,6 +71,8 @@ def _unknown(rule: Rule, site: Site) -> Iterator[Fault]:
         for name in names:
             if known is not None and name not in known:
                 yield path, f"{name} is no {what}; known: {', '.join(sorted(known)) or 'none'}"
+    if rule.priors and not site.archives:
+        yield ["priors"], "no [[pacs]] says how earlier studies are fetched from it; set its priors"
     for modality in sorted(NOT_IMAGES.intersection(rule.when.modalities or ())):
         yield ["when", "modalities"], f"{modality} is no modality of images, so no study to draft has it"
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, model_validator
 
 from radplug.domain import Priority
+from radplug.priors import PriorRule
 from radplug.texts.reading import CodeString, OneLine, wrong
 
 Item = TypeVar("Item")
@@ -90,6 +91,28 @@ class When(_Words):
         return True
 
 
+class Priors(_Words):
+    """Which earlier studies of the patient are wanted."""
+
+    most: Annotated[StrictInt, Field(ge=1, le=8)] = 1
+    within_days: Annotated[StrictInt, Field(ge=0)] | None = None
+    modalities: AnyOf[CodeString] | None = None
+    body_parts: AnyOf[CodeString] | None = None
+
+    @property
+    def rule(self) -> PriorRule:
+        def any_of(codes: tuple[str, ...] | None) -> frozenset[str] | None:
+            return None if codes is None else frozenset(codes)
+
+        return PriorRule(self.most, self.within_days, any_of(self.modalities), any_of(self.body_parts))
+
+    def in_words(self) -> str:
+        told = [f"compared with up to {self.most} earlier stud{'ies' if self.most > 1 else 'y'}"]
+        told += [f"of {' or '.join(codes)}" for codes in (self.modalities, self.body_parts) if codes]
+        told += [f"of the last {self.within_days} days"] if self.within_days is not None else []
+        return " ".join(told)
+
+
 class Rule(_Words):
     """A `[[rule]]`: `when` a study fits, the rest is decided for it; what is None is as without rules."""
 
@@ -101,6 +124,7 @@ class Rule(_Words):
     template: OneLine | None = None
     destinations: AnyOf[OneLine] | None = None
     priority: PriorityName | None = None
+    priors: Priors | None = None
 
     @model_validator(mode="after")
     def _decides_something(self) -> Self:
@@ -108,9 +132,9 @@ class Rule(_Words):
             raise wrong("says draft = false without a reason; whoever looks for the draft is shown it")
         if self.draft is not False and self.reason:
             raise wrong("has a reason, which is for draft = false only")
-        if self.draft is False and (lost := [key for key in ("adapter", "template", "destinations") if self._has(key)]):
+        if self.draft is False and (lost := [*filter(self._has, ("adapter", "template", "destinations", "priors"))]):
             raise wrong(f"says draft = false, so there is nothing that {', '.join(lost)} could be for")
-        if not any(map(self._has, ("draft", "adapter", "template", "destinations", "priority"))):
+        if not any(map(self._has, ("draft", "adapter", "template", "destinations", "priority", "priors"))):
             raise wrong("decides nothing; say draft = true where its studies are drafted as without rules")
         return self
 
@@ -133,3 +157,5 @@ class Rule(_Words):
             yield f"with the adapter {self.adapter}"
         if self.destinations:
             yield f"for {', '.join(self.destinations)} alone"
+        if self.priors:
+            yield self.priors.in_words()

@@ -36,6 +36,7 @@ class DraftingSettings(Section):
     gather_milliseconds: int = Field(20, ge=0, le=1000, description="how long a batch waits for further cases")
     lease_seconds: Seconds = Field(5.0, description="a worker that is not heard of for so long is replaced in its case")
     attempts: int = Field(5, ge=1, description="a case whose drafting failed so often is set aside as failed")
+    priors_seconds: Seconds = Field(20.0, description="a draft waits so long for earlier studies, then goes on without")
     templates: Path | None = Field(None, description="directory of the site's own report templates (*.toml)")
     rules: Path | None = Field(
         None, description="file of the site's routing rules; empty: all studies are drafted alike"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, FilePath, StringConstraints
+from pydantic import AfterValidator, Field, FilePath, StringConstraints, model_validator
 
 from hl7.errors import Malformed
 from hl7.overrides import overrides
 from radplug.settings.tls import PeerTlsSettings
-from radplug.settings.values import AeTitle, Name, Port, Seconds, Section
+from radplug.settings.values import AeTitle, Name, Port, Seconds, Section, SecureUrl
 from radplug.settings.web_service import WebService
 
 
@@ -57,7 +58,23 @@ class PacsDestination(Destination):
     commitment_attempts: int = Field(
         3, ge=1, description="a document that was sent so often unconfirmed becomes a dead letter"
     )
+    priors: Literal["off", "c-move", "c-get", "dicomweb"] = Field(
+        "off", description="how earlier studies that rules want are fetched from it: off, c-move, c-get, dicomweb"
+    )
+    priors_issuer: str = Field(
+        "", description="issuer of Patient IDs that come without one; empty: their patients' studies are left out"
+    )
+    dicomweb_url: SecureUrl | None = Field(None, description="for dicomweb: the URL below which /studies stands")
+    dicomweb_credentials: Path | None = Field(
+        None, description="file whose first line is user:password, or a token; empty: none is asked for"
+    )
     tls: PeerTlsSettings | None = Field(None, description="TLS with it")
+
+    @model_validator(mode="after")
+    def _dicomweb_has_a_url(self) -> PacsDestination:
+        if self.priors == "dicomweb" and not self.dicomweb_url:
+            raise ValueError("priors is dicomweb and there is no dicomweb_url; name the server's URL")
+        return self
 
 
 class DicomwebDestination(WebService, Named):

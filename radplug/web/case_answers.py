@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal, cast
 
 from pydantic import BaseModel, Field
@@ -14,6 +14,7 @@ from radplug.completeness import Announced, Because
 from radplug.desk import Ending
 from radplug.domain import Case, CaseState, Delivery, DeliveryState, DocumentKind, Draft
 from radplug.people import Person, Right
+from radplug.priors import Prior, PriorState
 from radplug.records.viewing import CaseView
 from radplug.records.worklist import Page, Row
 from radplug.web.answers import ConflictAnswer, SectionAnswer, conflict_answers, section_answers
@@ -106,6 +107,9 @@ class DraftAnswer(BaseModel):
     accepted_by: str = Field(description="Who has accepted it as a draft; empty: nobody")
     offered: bool = Field(description="From late images, after somebody had begun: sent only once it is accepted")
     revises: int = Field(description="Version whose text it repeats, for a patient whose data have changed; 0: none")
+    compared_with: list[date] | None = Field(
+        description="Days of the earlier studies that the model was supplied with. Scope patients"
+    )
     key_images: list[KeyImageAnswer] | None = Field(description="What the model was shown. Scope patients")
     report: ReportAnswer | None = Field(description="Scope reports")
 
@@ -140,10 +144,23 @@ class OrderAnswer(BaseModel):
     indication: str
 
 
+class PriorAnswer(BaseModel):
+    """An earlier study, or an archive that could not be asked: without `study_uid`."""
+
+    study_uid: str
+    archive: str
+    taken_on: date | None
+    modality: str
+    description: str
+    state: PriorState
+    why: str = Field(description="Why it is left out, in words")
+
+
 class WholeCase(CaseAnswer):
     study_uid: str | None = Field(description="Scope patients")
     order: OrderAnswer | None = Field(description="Scope patients; null too where none has come")
     signals: list[SignalAnswer] = Field(description="In the order in which they came")
+    priors: list[PriorAnswer] | None = Field(description="Earlier studies, the newest first. Scope patients")
     drafts: list[DraftAnswer]
     deliveries: list[DeliveryAnswer]
 
@@ -168,6 +185,7 @@ def whole_case(view: CaseView, order: Order | None, signals: Sequence[Announced]
         study_uid=view.case.study_uid if patients else None,
         order=told if patients else None,
         signals=[_signal(signal) for signal in signals],
+        priors=[_prior(prior) for prior in view.priors] if patients else None,
         drafts=[_draft(draft, person) for draft in view.drafts],
         deliveries=[delivery_answer(delivery) for delivery in view.deliveries],
     )
@@ -234,6 +252,18 @@ def _row(row: Row, person: Person) -> RowAnswer:
     )
 
 
+def _prior(prior: Prior) -> PriorAnswer:
+    return PriorAnswer(
+        study_uid=prior.study_uid,
+        archive=prior.archive,
+        taken_on=prior.taken_on,
+        modality=prior.modality,
+        description=prior.description,
+        state=prior.state,
+        why=prior.why,
+    )
+
+
 def _draft(draft: Draft, person: Person) -> DraftAnswer:
     text = draft.text
     report = ReportAnswer(
@@ -265,6 +295,7 @@ def _draft(draft: Draft, person: Person) -> DraftAnswer:
         accepted_by=draft.accepted_by,
         offered=draft.offered,
         revises=draft.revises,
+        compared_with=[p.taken_on for p in draft.priors if p.taken_on] if person.may(Right.PATIENTS) else None,
         key_images=images if person.may(Right.PATIENTS) else None,
         report=report if person.may(Right.REPORTS) else None,
     )

@@ -96,9 +96,9 @@ def _answers(port: int) -> bool:
 
 
 @contextmanager
-def associated(port: int, kinds: Iterable[tuple[str, str]]) -> Iterator[Association]:
-    """An association of MODALITY with RADPLUG: a context for each SOP Class with its transfer syntax."""
-    ae = AE("MODALITY")
+def associated(port: int, kinds: Iterable[tuple[str, str]], calling_ae: str = "MODALITY") -> Iterator[Association]:
+    """An association with RADPLUG: a context for each SOP Class with its transfer syntax."""
+    ae = AE(calling_ae)
     ae.acse_timeout = ae.dimse_timeout = 20
     association = ae.associate("127.0.0.1", port, [build_context(*kind) for kind in kinds], "RADPLUG")
     if not association.is_established:

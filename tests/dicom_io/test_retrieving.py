@@ -7,14 +7,15 @@ from contextlib import contextmanager
 
 import pydicom
 import pytest
-from dimse_peers import bundled, free_port, listening
+from dimse_peers import associated, bundled, free_port, kind, listening
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage
 from pynetdicom import AE, evt
 
 from dicom_io.errors import Rejected, Unavailable
 from dicom_io.listener import Arrival
-from dicom_io.retrieving import FIND, MOVE, FoundStudy, find_studies, move_study
+from dicom_io.reading import identify, read_instance
+from dicom_io.retrieving import FIND, GET, MOVE, FoundStudy, find_studies, get_study, move_study
 from dicom_io.sending import Peer
 from dicom_io.study import Patient
 
@@ -41,9 +42,17 @@ def archive(found: list[Dataset], port: int = 0, status: int = 0xFF00) -> Iterat
     ae = AE("ARCHIVE")
     ae.add_supported_context(FIND)
     ae.add_supported_context(MOVE)
+    ae.add_supported_context(GET)
+    ae.add_supported_context(CTImageStorage, scu_role=True, scp_role=True)
     ae.add_requested_context(CTImageStorage)
     contexts = ae.requested_contexts
-    handlers = [(evt.EVT_C_FIND, find), (evt.EVT_C_MOVE, move)]
+
+    def get(event: evt.Event) -> Iterator[object]:
+        asked.append(event.identifier)
+        yield 1
+        yield 0xFF00, pydicom.dcmread(bundled("CT_small.dcm"))
+
+    handlers = [(evt.EVT_C_FIND, find), (evt.EVT_C_MOVE, move), (evt.EVT_C_GET, get)]
     server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
     try:
         yield Peer("ARCHIVE", "127.0.0.1", server.server_address[1]), asked
@@ -102,11 +111,43 @@ def test_nobody_there() -> None:
 def test_a_study_comes_to_our_own_listener() -> None:
     came: list[Arrival] = []
     with listening(came.append) as ours, archive([], ours.port) as (peer, asked):
-        assert move_study("1.2.3", "RADPLUG", peer, calling_ae="RADPLUG", timeout=5) == 1
+        assert move_study("1.2.3", "RADPLUG", peer, calling_ae="RADPLUG", timeout=5, seconds=5) == 1
     assert [arrival.instance.modality for arrival in came] == ["CT"]
+    assert came[0].is_moved_by("RADPLUG") is None  # pynetdicom's SCP names itself
     assert asked[0].StudyInstanceUID == "1.2.3"
 
 
 def test_an_archive_that_does_not_know_us() -> None:
     with archive([]) as (peer, _), pytest.raises(Rejected):
-        move_study("1.2.3", "NOBODY", peer, calling_ae="RADPLUG", timeout=5)
+        move_study("1.2.3", "NOBODY", peer, calling_ae="RADPLUG", timeout=5, seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("originator", "is_ours"), [("RADPLUG", True), ("WORKSTATION", False), ("", None), ("ARCHIVE", None)]
+)
+def test_whose_c_move_has_brought_an_instance(originator: str, is_ours: bool | None) -> None:
+    came: list[Arrival] = []
+    with (
+        listening(came.append) as ours,
+        associated(ours.port, [kind(bundled("CT_small.dcm"))], "ARCHIVE") as association,
+    ):
+        told = {"originator_aet": originator, "originator_id": 1} if originator else {}
+        association.send_c_store(pydicom.dcmread(bundled("CT_small.dcm")), **told)
+    assert came[0].is_moved_by("RADPLUG") is is_ours
+
+
+def test_a_study_comes_on_the_association_that_asks() -> None:
+    came: list[Arrival] = []
+    with archive([]) as (peer, asked):
+        assert get_study("1.2.3", came.append, peer, calling_ae="RADPLUG", timeout=5, seconds=5) == 1
+    (arrival,) = came
+    assert arrival.instance.sop_instance_uid == read_instance(bundled("CT_small.dcm")).sop_instance_uid
+    assert identify(arrival.dataset, arrival.instance.transfer_syntax_uid) == arrival.instance
+    assert asked[0].StudyInstanceUID == "1.2.3"
+
+
+def test_what_takes_longer_than_there_is_time_for_is_broken_off() -> None:
+    came: list[Arrival] = []
+    with archive([]) as (peer, _), pytest.raises(Unavailable, match="in the time"):
+        get_study("1.2.3", came.append, peer, calling_ae="RADPLUG", timeout=5, seconds=0)
+    assert came == []

@@ -17,7 +17,7 @@ from model_runtime.drafting import Drafting, Wish
 from model_runtime.identity import identity_of
 from model_runtime.phantoms.wording import every_sentence
 from model_runtime.prompts.prefix import read
-from model_runtime.prompts.prompt import PromptFacts
+from model_runtime.prompts.prompt import EarlierReport, PromptFacts
 
 MODEL, ANCHOR, ACCEPTED = Author.MODEL, Author.ANCHOR, Author.ACCEPTED
 MARCH, MAY = date(2026, 3, 4), date(2026, 5, 17)
@@ -154,17 +154,32 @@ def test_no_invented_comparison_leaves_the_model(loaded: LoadedModel, template: 
     assert [section.text for section in first.sections] == ["", words]
     assert first.struck == (Struck("FINDINGS", words, Why.COMPARES),)
     assert DraftText.from_json(first.as_json()) == first
-    supplied = replace(wish, priors=frozenset({MARCH}))
+    supplied = replace(wish, facts=replace(wish.facts, earlier=(EarlierReport(MARCH, "No nodule."),)))
     assert written(loaded, Drafting(loaded, supplied, prefix, identity), words).sections[0].text == words
 
 
-def written(loaded: LoadedModel, drafting: Drafting, words: str) -> DraftText:
-    """The draft when the model fills its first gap with these words, and the others with nothing."""
+def filled(loaded: LoadedModel, drafting: Drafting, words: str) -> tuple[int, ...]:
+    """The next canvas with these words in its first gap, and with nothing in the others."""
     job = drafting.job()
     ids = [loaded.codec.filler_id if i == FREE else i for i in job.layout.ids]
     (gap,) = job.layout.gaps("FINDINGS")
     begun = loaded.codec.encode(words)
     ids[gap.start : gap.start + len(begun)] = begun
-    drafting.take(Filled(tuple(i for i in ids if i is not None), (1.0,) * len(ids), 1))
+    return tuple(i for i in ids if i is not None)
+
+
+def written(loaded: LoadedModel, drafting: Drafting, words: str) -> DraftText:
+    """The draft when the model fills its first gap with these words, and the others with nothing."""
+    ids = filled(loaded, drafting, words)
+    drafting.take(Filled(ids, (1.0,) * len(ids), 1))
     assert drafting.finished
     return drafting.result()
+
+
+@pytest.mark.parametrize("supplied", [False, True])
+def test_none_is_shown_while_the_draft_is_under_way(loaded: LoadedModel, template: Template, supplied: bool) -> None:
+    facts = PromptFacts("DX", "CHEST", earlier=(EarlierReport(MARCH, "No nodule."),) if supplied else ())
+    prefix = read(loaded, {"input_ids": torch.tensor([[2, 270, 271]])})
+    drafting = Drafting(loaded, Wish([], template, (), facts, seed=1), prefix, identity_of(loaded, 1))
+    shown = drafting.so_far(filled(loaded, drafting, "There is no new nodule."))
+    assert ("new nodule" in shown[0].text) is supplied

@@ -1,9 +1,12 @@
+from dataclasses import replace
+from datetime import date
+
 import numpy as np
 import pytest
 import torch
 
 from model_runtime.phantoms.phantom import Phantom
-from model_runtime.prompts.prompt import IMAGE, PromptFacts, encode, prompt_text
+from model_runtime.prompts.prompt import IMAGE, LONGEST_REPORT, EarlierReport, PromptFacts, encode, prompt_text
 from model_runtime.training.architecture import PATCH, POOL, SOFT_TOKENS, build_image_processor, build_model
 from model_runtime.training.sight import patches
 from model_runtime.training.step import prompt_masks
@@ -89,3 +92,13 @@ def test_without_the_masks_the_model_would_see_the_image_in_one_direction_only(t
     assert mask[seen][:, seen].all()
     ahead = torch.ones_like(mask).triu(1)
     assert not (mask & ahead)[~seen].any()
+
+
+def test_earlier_reports_are_told_with_their_days_and_no_longer_than_is_read():
+    earlier = EarlierReport(date(2026, 3, 4), "FINDINGS:\nNo <|image|> nodule.")
+    facts = replace(FACTS, earlier=(earlier,))
+    assert facts.line() == f"{FACTS.line()} Study of 2026-03-04: FINDINGS: No |image| nodule."
+    assert facts.compared == {date(2026, 3, 4)}
+    long = replace(FACTS, earlier=(replace(earlier, text="a" * 9999),))
+    assert "a" * LONGEST_REPORT in long.line()
+    assert "a" * (LONGEST_REPORT + 1) not in long.line()

@@ -64,7 +64,9 @@ def receive_file(house: House, file: Path) -> Case:
     case = house.viewing.case_of_study(read_instance(file).study_uid)
     assert case is not None
     later = datetime.now(UTC) + timedelta(seconds=1)
-    house.drafting.close(case.id, later, house.router.route(house.drafting.instances(case.id), None, later))
+    routing = house.router.route(house.drafting.instances(case.id), None, later)
+    until = later + house.policy.priors_time if routing.priors else None
+    house.drafting.close(case.id, later, routing, priors_until=until)
     return house.viewing.case(case.id)
 
 

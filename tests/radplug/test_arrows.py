@@ -27,10 +27,12 @@ WORD_FILES = {
 # Of radplug's own modules: what each may import besides itself. A package stands for all its modules.
 MAY_IMPORT = {
     "radplug.completeness": WORD_FILES,
-    "radplug.domain": {"radplug.completeness", *WORD_FILES},
+    "radplug.domain": {"radplug.completeness", "radplug.priors", *WORD_FILES},
     "radplug.desk": {"radplug.anchors", *WORD_FILES},
-    "radplug.parts": {"radplug.completeness", "radplug.desk", "radplug.domain", *WORD_FILES},
-    "radplug.pipeline": {"radplug.parts", "radplug.completeness", "radplug.desk", "radplug.domain", *WORD_FILES},
+    "radplug.parts": {"radplug.completeness", "radplug.desk", "radplug.domain", "radplug.priors", *WORD_FILES},
+    "radplug.pipeline": {
+        *("radplug.parts", "radplug.completeness", "radplug.desk", "radplug.domain", "radplug.priors", *WORD_FILES),
+    },
     "radplug.people": set(),
     "radplug.settings": {"radplug.people", "hl7.errors", "hl7.message", "hl7.overrides"},
     "radplug.findings": set(),
@@ -49,6 +51,7 @@ MAY_IMPORT = {
         "radplug.insight",
         "radplug.domain",
         "radplug.people",
+        "radplug.priors",
         *WORD_FILES,
     },
     "radplug.migrations": {"radplug.records"},
@@ -57,14 +60,20 @@ MAY_IMPORT = {
     "radplug.audit": {"radplug.records"},
     "radplug.lease_keeper": {"radplug.domain", "radplug.logs", "radplug.records"},
     "radplug.texts": set(),
-    "radplug.rules": {"radplug.body_part", "radplug.domain", "radplug.texts", *WORD_FILES},
+    "radplug.rules": {"radplug.body_part", "radplug.domain", "radplug.priors", "radplug.texts", *WORD_FILES},
     "radplug.templates": {"model_runtime.canvas", "radplug.texts"},
     # one adapter for each trade: the domain's words on one side, a ground floor on the other
+    "radplug.prior_archives": {
+        *("radplug.body_part", "radplug.certificates", "radplug.domain", "radplug.priors", "radplug.settings"),
+        "dicom_io",
+    },
+    "radplug.prior_reports": {"radplug.domain", "radplug.study_store", "dicom_io"},
     "radplug.key_images": {"radplug.domain", "radplug.study_store", "dicom_io"},
     "radplug.draftsman": {
         *(
             "radplug.desk",
             "radplug.domain",
+            "radplug.priors",
             "radplug.rules",
             "radplug.templates",
         ),

@@ -44,21 +44,21 @@ def test_a_name_neither_proves_nor_disproves() -> None:
 def test_a_strangers_study_is_left_out_with_its_reason_and_without_the_patients_data() -> None:
     theirs = study("1.3", date(2025, 1, 1), replace(OURS, birth_date="19710203"))
     choice = chosen([study("1.2", date(2024, 1, 1)), theirs], PriorRule(most=2))
-    assert [one.study_uid for one in choice.taken] == ["1.2"]
+    assert [one.study_uid for one in choice.wanted] == ["1.2"]
     reason = "its birth date is another, so it may be another patient's"
-    assert choice.left_out == (LeftOut("1.3", theirs.taken_on, reason),)
+    assert choice.left_out == (LeftOut(theirs, reason),)
 
 
-def test_the_newest_are_taken_and_no_more_than_wanted() -> None:
+def test_the_newest_come_first() -> None:
     candidates = [study(f"1.{year}", date(year, 1, 1)) for year in (2021, 2025, 2023)]
-    assert [one.study_uid for one in chosen(candidates, PriorRule(most=2)).taken] == ["1.2025", "1.2023"]
-    assert chosen(candidates, PriorRule(most=0)).taken == ()
+    assert [one.study_uid for one in chosen(candidates, PriorRule(most=2)).wanted] == ["1.2025", "1.2023", "1.2021"]
 
 
-def test_a_stranger_takes_nobodys_place() -> None:
-    strangers = [study(f"1.2.{n}", date(2026, 1, n), replace(OURS, issuer="OTHER")) for n in (1, 2)]
-    choice = chosen([*strangers, study("1.3", date(2020, 1, 1))], PriorRule(most=1))
-    assert [one.study_uid for one in choice.taken] == ["1.3"]
+def test_what_an_archive_does_not_tell_is_seen_when_the_study_is_here() -> None:
+    lacking = study("1.2", date(2024, 1, 1), replace(OURS, issuer=""))
+    choice = chosen([lacking], PriorRule(most=1))
+    assert (choice.wanted, choice.left_out) == ((lacking,), ())
+    assert stranger(OURS, lacking.patient)
 
 
 @pytest.mark.parametrize(
@@ -73,14 +73,22 @@ def test_a_stranger_takes_nobodys_place() -> None:
         (study("1.2", TODAY, modality="CT"), PriorRule(1, modalities=frozenset({"DX", "CR"})), False),
         (study("1.2", TODAY), PriorRule(1, modalities=frozenset({"DX", "CR"})), True),
         (study("1.2", TODAY, part="HEAD"), PriorRule(1, body_parts=frozenset({"CHEST"})), False),
-        (study("1.2", TODAY, part=""), PriorRule(1, body_parts=frozenset({"CHEST"})), False),
+        (study("1.2", TODAY, part=""), PriorRule(1, body_parts=frozenset({"CHEST"})), True),  # it may be one
         (study("1.2", TODAY), PriorRule(1, body_parts=frozenset({"CHEST"})), True),
     ],
 )
 def test_what_is_wanted(candidate: Candidate, by: PriorRule, wanted: bool) -> None:
-    assert bool(chosen([candidate], by).taken) is wanted
+    assert bool(chosen([candidate], by).wanted) is wanted
 
 
 def test_what_is_named_twice_is_taken_once() -> None:
     twice = [study("1.2", date(2024, 1, 1))] * 2
-    assert len(chosen(twice, PriorRule(most=2)).taken) == 1
+    assert len(chosen(twice, PriorRule(most=2)).wanted) == 1
+
+
+def test_what_a_rule_asks_and_an_archive_does_not_tell() -> None:
+    untold = Candidate("1.2", OURS, TODAY, frozenset())
+    assert PriorRule(1, modalities=frozenset({"DX"})).lacks(untold) == "modality"
+    assert PriorRule(1, body_parts=frozenset({"CHEST"})).lacks(untold) == "body part"
+    assert PriorRule(1).lacks(untold) == ""
+    assert PriorRule(1, modalities=frozenset({"DX"})).lacks(study("1.2", TODAY)) == ""

@@ -15,6 +15,7 @@ from received_images import image
 from dicom_io.study import Instance
 from hl7.orders import Order
 from radplug.domain import NO_RULE, KeptInstance, Priority, Routing
+from radplug.priors import PriorRule
 from radplug.rules import Rule, Site, Study, ask, decide, read_file
 from radplug.rules.reading import parse
 from radplug.rules.rule import When
@@ -26,6 +27,7 @@ SITE = Site(
     destinations={"pacs", "ris"},
     callers={"CT1", "CT2"},
     called={"RADPLUG", "RADPLUG_ER"},
+    archives={"pacs"},
 )
 TODAY = date(2026, 11, 24)
 STUDY = Study(
@@ -294,3 +296,13 @@ def test_the_documents_rules_can_be_used_and_name_every_key() -> None:
     assert len(parse(sample.removeprefix("toml\n"), "docs/rules.md", site)) == len(tomllib.loads(sample[5:])["rule"])
     for key in (*(f"when.{name}" for name in When.model_fields), *Rule.model_fields):
         assert f"`{key}" in document
+
+
+def test_a_rule_wants_earlier_studies_and_somebody_is_asked_for_them() -> None:
+    text = '[[rule]]\nname = "compared"\npriors = { most = 2, within_days = 90, modalities = ["CT"] }'
+    (rule,) = parse(text, "rules.toml", SITE)
+    wanted = decide([rule], STUDY, TODAY).priors
+    assert wanted == PriorRule(2, 90, frozenset({"CT"}))
+    assert rule.in_words() == "drafted, compared with up to 2 earlier studies of CT of the last 90 days"
+    with pytest.raises(BadText, match=r"line 3: .*set its priors"):
+        parse(text, "rules.toml", replace(SITE, archives=()))
