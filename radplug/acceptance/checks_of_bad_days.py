@@ -6,7 +6,8 @@ import threading
 
 from hl7.acknowledgement import acknowledge
 from hl7.message import Message
-from radplug.acceptance.check import Check, expect
+from radplug.acceptance.check import Check
+from radplug.acceptance.expecting import expect
 from radplug.acceptance.ward import Ward
 
 GROUP = "bad days"
@@ -78,7 +79,7 @@ def _slow(ward: Ward) -> str:
 
 CHECKS = (
     Check("pacs-away", GROUP, "the PACS is down, then up", "the SR comes, once", _pacs_away),
-    Check("refused", GROUP, "the reporting system answers AE", "a dead letter; sent again on request", _refused),
+    Check("refused", GROUP, "the reporting system answers AE (NAK)", "a dead letter; sent again on request", _refused),
     Check(
         "no-answer", GROUP, "the reporting system does not answer", "the same message again, until it does", _no_answer
     ),
