@@ -69,7 +69,7 @@ def every_offered(source: Path) -> Iterator[tuple[uid.UID, list[Dataset]]]:
         for syntax in context.transfer_syntax:
             if syntax not in in_syntax:
                 in_syntax[syntax] = image_in(source, syntax)
-            one = _as_new(in_syntax[syntax].copy(), sop_class)
+            one = _as_new(deepcopy(in_syntax[syntax]), sop_class)
             if sop_class in DOCUMENTS:
                 del one.PixelData
             made.append(one)

@@ -81,7 +81,11 @@ CHECKS = (
     Check("pacs-away", GROUP, "the PACS is down, then up", "the SR comes, once", _pacs_away),
     Check("refused", GROUP, "the reporting system answers AE (NAK)", "a dead letter; sent again on request", _refused),
     Check(
-        "no-answer", GROUP, "the reporting system does not answer", "the same message again, until it does", _no_answer
+        "no-answer",
+        GROUP,
+        "the reporting system hangs up, no ACK",
+        "the same message again, until it does",
+        _no_answer,
     ),
     Check("slow-answer", GROUP, "the reporting system answers late", "one message", _slow),
 )
