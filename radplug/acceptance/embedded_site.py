@@ -26,6 +26,7 @@ from radplug.acceptance.ward import Branch, SecureDoor, Ward
 SCOPES = ("cases", "patients", "reports", "steer", "deliveries")  # that the kit's token needs
 HERE = "127.0.0.1"
 OUR_AE, PACS_AE, VOUCHING_AE, ENCRYPTED_AE = "RADPLUG", "ACCEPTANCE", "VOUCHING", "ENCRYPTED"
+REPORTING_SECONDS = 8.0  # that the reporting system has to answer; one check has it slow, another one silent
 RULES = f"""
 [[rule]]
 name = "for the PACS that vouches"
@@ -111,6 +112,7 @@ def _toml(
     return settings_toml(
         root,
         f"""{destinations_toml(pacs, ris)}
+timeout_seconds = {REPORTING_SECONDS}
 {pacs_toml("vouching", vouching)}
 commitment = true
 commitment_attempts = 2

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.live import Live
+from rich.rule import Rule
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -72,12 +72,7 @@ def acceptance(
         except (SiteFailed, BadTarget, NoTool) as error:
             raise Stop(str(error)) from error
         ward.instances = instances
-        live = stack.enter_context(Live(console=out, refresh_per_second=4, vertical_overflow="visible"))
-        results: list[Result] = []
-        live.update(_table(results, checks))
-        for result in carry_out(checks, ward, quick=quick):
-            results.append(result)
-            live.update(_table(results, checks))
+        results = _shown(checks, carry_out(checks, ward, quick=quick))
     against = f"{ward.radplug}" if site else "a radplug of the kit's own, on this machine"
     by = "sent and received by DCMTK's tools where they can" if tools else "sent and received by the kit's own code"
     record = Record(against, by, began, results)
@@ -88,16 +83,28 @@ def acceptance(
     raise typer.Exit(0 if record.good else 1)
 
 
-def _table(results: Sequence[Result], checks: Sequence[Check]) -> Table:
-    """What was done, expected and seen, and how long it took; then what is done now."""
-    table = Table(Column("check", no_wrap=True), "done; expected → seen", "outcome", Column("s", justify="right"))
-    for result in results:
-        asked = Text(f"{result.check.does}; {result.check.expects}", "dim")
-        outcome = Text(result.outcome, STYLE[result.outcome])
-        table.add_row(
-            result.check.name, asked.append(f"\n→ {result.seen}", "not dim"), outcome, f"{result.seconds:.1f}"
-        )
-    if len(results) < len(checks):
-        now, number = checks[len(results)], f"{len(results) + 1} of {len(checks)}"
-        table.add_row(now.name, Text(f"{now.does}; {now.expects}\n→ …", "dim"), number, "")
-    return table
+def _shown(checks: Sequence[Check], results: Iterator[Result]) -> list[Result]:
+    """All results; each is shown as soon as it is there, and below them what is being done."""
+    done: list[Result] = []
+    out.print(_row(Text("check"), Text("done; expected → seen"), Text("outcome"), Text("s")))
+    with out.status("") as status:
+        for number, check in enumerate(checks, 1):
+            if not done or done[-1].check.group != check.group:
+                out.print(Rule(check.group, align="left", style="dim"))
+            status.update(f"{number} of {len(checks)}: {check.name}: {check.does} …")
+            done.append(next(results))
+            out.print(_row_of(done[-1]))
+    return done
+
+
+def _row_of(result: Result) -> Table:
+    asked = Text(f"{result.check.does}; {result.check.expects}", "dim")
+    seen = asked.append(f"\n→ {result.seen}", "not dim")
+    return _row(Text(result.check.name), seen, Text(result.outcome, STYLE[result.outcome]), f"{result.seconds:.1f}")
+
+
+def _row(*cells: Text | str) -> Table:
+    widths = (Column(width=18), Column(ratio=1), Column(width=14), Column(width=6, justify="right"))
+    grid = Table.grid(*widths, padding=(0, 1), expand=True)
+    grid.add_row(*cells)
+    return grid
