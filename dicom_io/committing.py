@@ -13,7 +13,6 @@ from pydicom import Dataset
 from pynetdicom import build_context, build_role, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_messages import N_ACTION_RSP
-from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.presentation import PresentationContext
 
 from dicom_io.association import Peer, associated
@@ -64,29 +63,23 @@ def ask(peer: Peer, request: Request, *, calling_ae: str, timeout: float) -> Res
         Rejected: the peer does not take such requests, or not this one.
         Unavailable: it may take it later, or does not answer within `timeout` seconds.
     """
-    taken: list[Result] = []
     reports: Queue[Result] = Queue()
 
     def take(event: evt.Event) -> tuple[int, None]:
         def known(result: Result) -> bool:
             ours = result.transaction_uid == request.transaction_uid
             if ours:
-                taken.append(result)
+                reports.put(result)
             return ours
 
         return _taken(event, known)
-
-    def answered(event: evt.Event) -> None:
-        """Only when our response is on its way may the association be released: pynetdicom would hang otherwise."""
-        if taken and isinstance(event.pdu, P_DATA_TF):
-            reports.put(taken.pop())
 
     with associated(
         peer,
         [build_context(_PUSH_MODEL)],
         calling_ae=calling_ae,
         timeout=timeout,
-        handlers=[(evt.EVT_N_EVENT_REPORT, take), (evt.EVT_PDU_SENT, answered)],
+        handlers=[(evt.EVT_N_EVENT_REPORT, take)],
     ) as association:
         answer, _ = association.send_n_action(_request_set(request), _REQUEST, _PUSH_MODEL, _PUSH_INSTANCE)
         _require_success(answer, peer)

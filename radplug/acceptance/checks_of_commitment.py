@@ -7,12 +7,11 @@ from typing import Any
 
 from pydicom import dcmread
 
-from dicom_io import committing
-from dicom_io.commitment import Failed as NotKept
+from dicom_io import commitment, committing
 from dicom_io.commitment import FailureReason, Reference, Request, Result
 from dicom_io.uids import mint_uid
 from radplug.acceptance.check import Check
-from radplug.acceptance.expecting import expect, needed
+from radplug.acceptance.expecting import Failed, expect, needed
 from radplug.acceptance.synthetic_study import SyntheticStudy
 from radplug.acceptance.ward import Branch, Ward
 
@@ -60,8 +59,8 @@ def _asked(ward: Ward) -> str:
     calling, conscience = branch.pacs.ae_title, branch.pacs.conscience
     at_once = committing.ask(branch.radplug, request, calling_ae=calling, timeout=ANSWER_SECONDS)
     result = at_once or conscience.told(request.transaction_uid, ANSWER_SECONDS)
-    expect(result is not None, f"no answer within {ANSWER_SECONDS:.0f} s")
-    assert result
+    if result is None:
+        raise Failed(f"no answer within {ANSWER_SECONDS:.0f} s")
     expect(result.committed == (here,), "it does not vouch for the image that it was sent")
     expect([each.reference for each in result.failed] == [nowhere], "it vouches for an image that it was never sent")
     return f"vouches for the image that it was sent; for the other: {result.failed[0]}"
@@ -86,7 +85,7 @@ def _has(key: str, value: str) -> Any:
 
 def _nothing_kept(request: Request) -> Result:
     reason = FailureReason.PROCESSING_FAILURE
-    return Result(request.transaction_uid, (), tuple(NotKept(each, reason) for each in request.references))
+    return Result(request.transaction_uid, (), tuple(commitment.Failed(each, reason) for each in request.references))
 
 
 CHECKS = (

@@ -129,7 +129,7 @@ CHECKS = (
     Check(
         "unknown-caller",
         GROUP,
-        "C-ECHO under one that it does not know",
+        "C-ECHO under an AE title that it does not know",
         "the association is rejected",
         _unknown_caller,
     ),

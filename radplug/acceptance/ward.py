@@ -17,6 +17,7 @@ from dicom_io.sending import Source, echo, send_each
 from radplug.acceptance import synthetic_study
 from radplug.acceptance.api import Api
 from radplug.acceptance.dcmtk import Senders
+from radplug.acceptance.expecting import expect
 from radplug.acceptance.returned import ReturnedOru, ReturnedSr
 from radplug.acceptance.simulated_pacs import ReceivingPacs, SimulatedPacs
 from radplug.acceptance.simulated_ris import SimulatedRis
@@ -143,15 +144,15 @@ class Ward:
         return [ReturnedOru.read(file) for file in _naming(study, self.ris.received)]
 
     def came_back(self, study: SyntheticStudy, version: int = 1) -> tuple[ReturnedSr, ReturnedOru]:
-        """The SR and the message of the draft of that version, once both are here; one of each version is expected.
+        """The SR and the message of the draft of that version, once it is delivered.
 
         Raises:
-            TooLate: they did not come in time.
+            TooLate: it was not in time.
+            Failed: not one of each came for each version.
         """
         self.settled(study.order.accession_number, version)
         srs, orus = self.srs(study), self.orus(study)
-        if len(srs) != version or len(orus) != version:
-            raise TooLate(f"{len(srs)} SRs and {len(orus)} messages came, expected were {version} of each")
+        expect(len(srs) == len(orus) == version, f"{len(srs)} SRs and {len(orus)} messages came for draft {version}")
         return srs[-1], orus[-1]
 
 
