@@ -16,6 +16,7 @@ from pynetdicom.pdu import A_ASSOCIATE_RJ
 from pynetdicom.pdu_primitives import A_ASSOCIATE, SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
+from dicom_io.checkpoint import Checkpoint
 from dicom_io.connection import LONGEST_PDU, limit_connection
 from dicom_io.errors import DicomError, Rejected, Unavailable
 from dicom_io.tls import explained
@@ -103,6 +104,7 @@ def associated(
         if rejections:
             raise _rejection(rejections[0].to_primitive(), peer, calling_ae)
         raise _why_not(association, peer, timeout)
+    association._reactor_checkpoint = Checkpoint(association)
     try:
         yield association
     finally:

@@ -26,7 +26,7 @@ from hl7.orders import Order
 from model_runtime.canvas import Anchor
 from radplug import demo_report
 from radplug.acceptance import synthetic_study
-from radplug.acceptance.running_site import RunningSite, SiteFailed, free_port
+from radplug.acceptance.running_site import RunningSite, SiteFailed, destinations_toml, settings_toml
 from radplug.acceptance.simulated_pacs import SimulatedPacs
 from radplug.acceptance.simulated_ris import SimulatedRis
 from radplug.anchors import BadAnchor, parse
@@ -88,7 +88,7 @@ def run(
         ris = stack.enter_context(SimulatedRis(root / "ris"))
         progress = stack.enter_context(_progress(people))
         task = progress.add_task("starting listener, clock, model, delivery and worklist", total=len(STATIONS))
-        running = RunningSite(root, _toml(root, pacs, ris), lambda ready: progress.update(task, completed=ready))
+        running = RunningSite(root, _settings(root, pacs, ris), lambda ready: progress.update(task, completed=ready))
         try:
             house = stack.enter_context(running).house
         except SiteFailed as error:
@@ -153,40 +153,14 @@ def _own_study(folder: Path) -> Sendable:
     return Sendable(tuple(files), study_uid, None)
 
 
-def _toml(root: Path, pacs: SimulatedPacs, ris: SimulatedRis) -> str:
-    return f"""# The demo's settings; a site's look the same.
-[listener]
-ae_title = "{OUR_AE}"
-host = "127.0.0.1"
-port = {free_port()}
-calling_ae_titles = ["{PACS_AE}"]
-
-[store]
-data = {json.dumps(str(root / "data"))}
-keep_free_mib = 64
-
-[assembly]
-quiet_seconds = 1.0
-
-[web]
-port = 0
-
-[drafting]
-assume_body_part = "CHEST"  # the demo model knows nothing else
-
-[[pacs]]
-name = "demo-pacs"
-ae_title = "{pacs.ae_title}"
-host = "127.0.0.1"
-port = {pacs.port}
-
-[[reporting]]
-name = "demo-reporting"
-host = "127.0.0.1"
-port = {ris.port}
-assigning_authority = "DEMO"
-processing_id = "T"
-"""
+def _settings(root: Path, pacs: SimulatedPacs, ris: SimulatedRis) -> str:
+    return settings_toml(
+        root,
+        destinations_toml(pacs, ris) + 'assigning_authority = "DEMO"\n',  # PID-3.4
+        callers={PACS_AE},
+        quiet_seconds=1.0,
+        sections='[drafting]\nassume_body_part = "CHEST"  # the demo model knows nothing else',
+    )
 
 
 def _send(pacs: SimulatedPacs, study: Sendable, site: Settings, progress: Progress) -> tuple[str, ...]:

@@ -24,11 +24,15 @@ class Api:
 
     def get(self, path: str) -> Any:
         """Raises NotAnswered."""
+        return _read(self.content(path))
+
+    def content(self, path: str) -> bytes:
+        """What is no JSON. Raises NotAnswered."""
         return self._ask("GET", path, None)
 
     def post(self, path: str, body: object) -> Any:
         """Raises NotAnswered."""
-        return self._ask("POST", path, body)
+        return _read(self._ask("POST", path, body))
 
     def case(self, accession: str) -> dict[str, Any] | None:
         """The case with this accession number; None before its study has come."""
@@ -40,7 +44,7 @@ class Api:
             raise
         return found
 
-    def _ask(self, method: str, path: str, body: object) -> Any:
+    def _ask(self, method: str, path: str, body: object) -> bytes:
         parts = urlsplit(self.address)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         connection = kind(parts.netloc, timeout=TIMEOUT)
@@ -48,9 +52,13 @@ class Api:
             headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
             connection.request(method, f"/api/v1{path}", None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()
-            text = answer.read().decode("utf-8", "replace")
+            content = answer.read()
         finally:
             connection.close()
         if not 200 <= answer.status < 300:
-            raise NotAnswered(f"{answer.status} to {method} {path}: {text[:200]}")
-        return json.loads(text) if text else None
+            raise NotAnswered(f"{answer.status} to {method} {path}: {content[:200].decode('utf-8', 'replace')}")
+        return content
+
+
+def _read(content: bytes) -> Any:
+    return json.loads(content) if content else None

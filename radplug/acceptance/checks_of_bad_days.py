@@ -6,7 +6,8 @@ import threading
 
 from hl7.acknowledgement import acknowledge
 from hl7.message import Message
-from radplug.acceptance.check import Check, expect
+from radplug.acceptance.check import Check
+from radplug.acceptance.expecting import expect
 from radplug.acceptance.ward import Ward
 
 GROUP = "bad days"
@@ -62,6 +63,30 @@ def _no_answer(ward: Ward) -> str:
     return f"sent {len(ward.orus(study))} times, as the same message"
 
 
+def _silent(ward: Ward) -> str:
+    study, over = ward.study(), threading.Event()
+
+    def never(_: Message) -> bytes:
+        over.wait()
+        raise ConnectionAbortedError("the acceptance kit does not answer")
+
+    with ward.ris.answering(never):
+        try:
+            ward.send(study.files)
+            case = ward.case(
+                study.order.accession_number,
+                lambda case: any(d["kind"] == "oru" and d["outcome"] for d in case["deliveries"]),
+                "the end of radplug's patience",
+            )
+        finally:
+            over.set()
+    (outcome,) = (d["outcome"] for d in case["deliveries"] if d["kind"] == "oru")
+    ward.settled(study.order.accession_number)
+    ids = {oru.control_id for oru in ward.orus(study)}
+    expect(len(ids) == 1, f"{len(ids)} different messages came")
+    return f"{outcome}; sent {len(ward.orus(study))} times, as the same message"
+
+
 def _slow(ward: Ward) -> str:
     study = ward.study()
 
@@ -78,9 +103,14 @@ def _slow(ward: Ward) -> str:
 
 CHECKS = (
     Check("pacs-away", GROUP, "the PACS is down, then up", "the SR comes, once", _pacs_away),
-    Check("refused", GROUP, "the reporting system answers AE", "a dead letter; sent again on request", _refused),
+    Check("refused", GROUP, "the reporting system answers AE (NAK)", "a dead letter; sent again on request", _refused),
     Check(
-        "no-answer", GROUP, "the reporting system does not answer", "the same message again, until it does", _no_answer
+        "no-answer",
+        GROUP,
+        "the reporting system hangs up, no ACK",
+        "the same message again, until it does",
+        _no_answer,
     ),
+    Check("silence", GROUP, "the reporting system holds the line, no ACK", "the same message again", _silent),
     Check("slow-answer", GROUP, "the reporting system answers late", "one message", _slow),
 )

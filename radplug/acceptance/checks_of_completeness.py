@@ -12,7 +12,8 @@ from pynetdicom.association import Association
 
 from dicom_io.signalling import IAN, MPPS
 from dicom_io.uids import mint_uid
-from radplug.acceptance.check import Check, Skipped, expect
+from radplug.acceptance.check import Check
+from radplug.acceptance.expecting import NotApplicable, expect
 from radplug.acceptance.ward import Ward
 
 GROUP = "completeness"
@@ -56,12 +57,12 @@ def _waits_then_closes(ward: Ward, files: Sequence[Path], because: str) -> str:
 
 @contextmanager
 def _associated(ward: Ward, sop_class: str) -> Iterator[Association]:
-    """Raises Skipped where the site does not take such announcements, Failed where there is no association."""
+    """Raises NotApplicable where the site does not take such announcements, Failed where there is no association."""
     scu, where = AE(ward.calling_ae), ward.radplug
     scu.add_requested_context(sop_class)
     association = scu.associate(where.host, where.port, ae_title=where.ae_title)
     if association.rejected_contexts:
-        raise Skipped("assembly.signals does not name it, so it is not taken here")
+        raise NotApplicable("assembly.signals does not name it, so it is not taken here")
     expect(association.is_established, "no association was made")
     try:
         yield association

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import requests
 
-from radplug.acceptance.check import Check, Skipped, expect
+from radplug.acceptance.check import Check
+from radplug.acceptance.expecting import NotApplicable, expect
 from radplug.acceptance.returned import ReturnedSr
 from radplug.acceptance.simulated_archive import SimulatedArchive
 from radplug.acceptance.synthetic_study import SyntheticStudy
@@ -81,7 +82,7 @@ def _out(ward: Ward) -> str:
 
 def _archive(ward: Ward) -> SimulatedArchive:
     if ward.archive is None:
-        raise Skipped("the target names no archive_port, where the kit's archive would be")
+        raise NotApplicable("the target names no archive_port, where the kit's archive would be")
     return ward.archive
 
 

@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from radplug.acceptance.check import Check, Skipped, expect
-from radplug.acceptance.checks_of_drafts import ANCHORS, CODES
-from radplug.acceptance.returned import anchors_stand
+from radplug.acceptance.check import Check
+from radplug.acceptance.checks_of_dictation import ANCHORS
+from radplug.acceptance.expecting import NotApplicable, expect
+from radplug.acceptance.returned import SECTION_CODES, anchors_stand
 from radplug.acceptance.simulated_fhir_server import SimulatedFhirServer
 from radplug.acceptance.simulated_hub import SimulatedHub, observation
 from radplug.acceptance.ward import Ward
@@ -19,13 +20,13 @@ GROUP = "fhir"
 
 def _server(ward: Ward) -> SimulatedFhirServer:
     if ward.fhir is None:
-        raise Skipped("the target names no fhir_port")
+        raise NotApplicable("the target names no fhir_port")
     return ward.fhir
 
 
 def _hub(ward: Ward) -> SimulatedHub:
     if ward.hub is None:
-        raise Skipped("the target names no hub_port")
+        raise NotApplicable("the target names no hub_port")
     return ward.hub
 
 
@@ -46,7 +47,7 @@ def _report(ward: Ward) -> str:
     expect(len(versions) == 1, f"{len(versions)} reports came")
     faults = check(json.dumps(versions[0]).encode())
     expect(not faults, "; ".join(faults))
-    expect(anchors_stand(ANCHORS, CODES, _texts(versions[0]["contained"])), "not all phrases stand in it")
+    expect(anchors_stand(ANCHORS, SECTION_CODES, _texts(versions[0]["contained"])), "not all phrases stand in it")
     return f"one DiagnosticReport, {versions[0]['status']}, with {len(ANCHORS)} phrases, text and SR"
 
 
@@ -71,17 +72,17 @@ def _session(ward: Ward) -> str:
     report = f"report-{study.order.accession_number}"
     expect(hub.open(report, study.study_uid, study.order.accession_number) == 200, "the report was not followed")
     for number, anchor in enumerate(ANCHORS):
-        answer = hub.put(report, observation(f"dictated-{number}", anchor.text, CODES[anchor.section]))
+        answer = hub.put(report, observation(f"dictated-{number}", anchor.text, SECTION_CODES[anchor.section]))
         expect(answer == 200, f"a phrase was answered {answer}")
     ward.send(study.files)
     ward.settled(study.order.accession_number)
     sr = ward.srs(study)[-1]
-    expect(anchors_stand(ANCHORS, CODES, sr.texts), "not all phrases stand in the SR")
+    expect(anchors_stand(ANCHORS, SECTION_CODES, sr.texts), "not all phrases stand in the SR")
     expect(hub.wait_for(lambda: bool(_drafts(hub)), ward.patience), "no draft was put into the open report")
     statuses = {each["status"] for each in _drafts(hub)}
     expect(statuses == {"partial"}, f"the draft is {', '.join(statuses)}")
     ours = [each for key, each in hub.content.items() if not key.startswith("Observation/dictated-")]
-    expect(anchors_stand(ANCHORS, CODES, _texts(ours)), "not all phrases stand in the shared draft")
+    expect(anchors_stand(ANCHORS, SECTION_CODES, _texts(ours)), "not all phrases stand in the shared draft")
     hub.close(report)
     return f"{len(ANCHORS)} phrases, in the SR and in the draft that was put into the open report"
 

@@ -23,9 +23,10 @@ _PAGES = Environment(
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """`against` is what was tested, in words."""
+    """`against` is what was tested, in words, `by` with what."""
 
     against: str
+    by: str
     began: datetime
     results: Sequence[Result]
 
@@ -36,6 +37,11 @@ class Record:
     @property
     def counts(self) -> Counter[Outcome]:
         return Counter(result.outcome for result in self.results)
+
+    @property
+    def summary(self) -> str:
+        counts = self.counts
+        return ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
 
     def as_json(self) -> str:
         checks = [
@@ -50,7 +56,8 @@ class Record:
             }
             for result in self.results
         ]
-        whole = {"radplug": __version__, "against": self.against, "began": self.began.isoformat(), "checks": checks}
+        about = {"against": self.against, "by": self.by, "began": self.began.isoformat(), "summary": self.summary}
+        whole = {"radplug": __version__, **about, "checks": checks}
         return json.dumps(whole, ensure_ascii=False, indent=2)
 
     def as_junit(self) -> str:
@@ -60,10 +67,12 @@ class Record:
             counts = Counter(result.outcome for result in of_group)
             about = {
                 "name": group,
-                "timestamp": self.began.isoformat(),
+                "timestamp": f"{self.began:%Y-%m-%dT%H:%M:%S}",
+                "time": f"{sum(result.seconds for result in of_group):.3f}",
                 "tests": str(len(of_group)),
                 "failures": str(counts[Outcome.FAILED]),
-                "skipped": str(counts[Outcome.SKIPPED]),
+                "errors": "0",
+                "skipped": str(counts[Outcome.NOT_APPLICABLE] + counts[Outcome.LEFT_OUT]),
             }
             suite = ElementTree.SubElement(root, "testsuite", about)
             for result in of_group:
@@ -72,15 +81,15 @@ class Record:
                 if result.outcome is Outcome.PASSED:
                     ElementTree.SubElement(case, "system-out").text = _printable(result.seen)
                 else:
-                    kind = "failure" if result.outcome is Outcome.FAILED else "skipped"
-                    ElementTree.SubElement(case, kind, message=_printable(result.seen))
+                    failed = result.outcome is Outcome.FAILED
+                    kind = "failure" if failed else "skipped"
+                    why = result.seen if failed else f"{result.outcome}: {result.seen}"
+                    ElementTree.SubElement(case, kind, message=_printable(why))
         return ElementTree.tostring(root, encoding="unicode", xml_declaration=True)
 
     def as_html(self) -> str:
         groups = [(name, list(of)) for name, of in groupby(self.results, key=lambda result: result.check.group)]
-        return _PAGES.get_template("record.html").render(
-            record=self, groups=groups, version=__version__, Outcome=Outcome
-        )
+        return _PAGES.get_template("record.html").render(record=self, groups=groups, version=__version__)
 
 
 def _printable(text: str) -> str:

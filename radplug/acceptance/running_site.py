@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from radplug import settings
+from radplug.acceptance.simulated_pacs import ReceivingPacs
+from radplug.acceptance.simulated_ris import SimulatedRis
 from radplug.supervisor import stations
 from radplug.wiring import House
 
@@ -23,6 +26,56 @@ class SiteFailed(Exception):
     """The stations did not start; the text says where they tell why."""
 
 
+def settings_toml(
+    root: Path,
+    destinations: str,
+    *,
+    callers: Collection[str],
+    quiet_seconds: float = 0.5,
+    of_listener: str = "",
+    sections: str = "",
+) -> str:
+    """Settings of a site under `root`, on free ports of this machine; those of `sections` as well."""
+    return f"""
+[listener]
+host = "127.0.0.1"
+port = {free_port()}
+calling_ae_titles = {json.dumps(sorted(callers))}
+{of_listener}
+[store]
+data = {json.dumps(str(root / "data"))}
+keep_free_mib = 64
+[assembly]
+quiet_seconds = {quiet_seconds}
+[web]
+port = 0
+{sections}
+{destinations}
+"""
+
+
+def destinations_toml(pacs: ReceivingPacs, ris: SimulatedRis) -> str:
+    """Where such a site's drafts go; what is written behind it is of the reporting system."""
+    return f"""{pacs_toml("pacs", pacs)}
+[[reporting]]
+name = "ris"
+host = "127.0.0.1"
+port = {ris.port}
+processing_id = "T"
+"""
+
+
+def pacs_toml(name: str, pacs: ReceivingPacs) -> str:
+    """A PACS on this machine; what is written behind it is of this PACS."""
+    return f"""
+[[pacs]]
+name = "{name}"
+ae_title = "{pacs.ae_title}"
+host = "127.0.0.1"
+port = {pacs.port}
+"""
+
+
 class RunningSite:
     """The site whose settings are `toml`, kept under `root`: radplug.toml, radplug.log, and what the settings say.
 
@@ -31,14 +84,14 @@ class RunningSite:
 
     def __init__(self, root: Path, toml: str, progress: Callable[[int], None] = lambda ready: None) -> None:
         root.mkdir(parents=True, exist_ok=True)
-        self._file, self._log = root / "radplug.toml", root / "radplug.log"
-        self._file.write_text(toml, encoding="utf-8")
+        self.file, self._log = root / "radplug.toml", root / "radplug.log"
+        self.file.write_text(toml, encoding="utf-8")
         self._progress = progress
-        self.settings = settings.load(self._file)
+        self.settings = settings.load(self.file)
         self.house = House(self.settings, "onlooker")
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "radplug.cli", "--config", str(self._file), "up"]
+        command = [sys.executable, "-m", "radplug.cli", "--config", str(self.file), "up"]
         with self._log.open("ab") as log:
             self._up = subprocess.Popen(command, stdout=log, stderr=log)
         try:

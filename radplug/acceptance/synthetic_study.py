@@ -23,10 +23,13 @@ PROCEDURE = ("36643-5", "LN", "XR Chest 2 Views")
 class SyntheticStudy:
     files: tuple[Path, ...]
     study_uid: str
+    patient_id: str
     order: Order
 
 
-def write(folder: Path, seed: int, at: datetime, views: int = 1, size: int = SIZE) -> SyntheticStudy:
+def write(
+    folder: Path, seed: int, at: datetime, views: int = 1, size: int = SIZE, patient_id: str = "PHANTOM-1"
+) -> SyntheticStudy:
     """Square digital X-ray images of phantom `seed`, taken at `at`, under new UIDs and a new accession number."""
     folder.mkdir(parents=True, exist_ok=True)
     study_uid, series_uid = mint_uid(), mint_uid()
@@ -36,7 +39,7 @@ def write(folder: Path, seed: int, at: datetime, views: int = 1, size: int = SIZ
         data_set = _image(Phantom.of(seed + number - 1), at, size)
         data_set.StudyInstanceUID, data_set.SeriesInstanceUID = study_uid, series_uid
         data_set.SOPInstanceUID = data_set.file_meta.MediaStorageSOPInstanceUID = UID(mint_uid())
-        data_set.AccessionNumber = accession
+        data_set.AccessionNumber, data_set.PatientID = accession, patient_id
         data_set.InstanceNumber = number
         files.append(folder / f"image-{number}.dcm")
         data_set.save_as(files[-1], enforce_file_format=True)
@@ -49,7 +52,7 @@ def write(folder: Path, seed: int, at: datetime, views: int = 1, size: int = SIZ
         indication="Shortness of breath",
         study_uid=study_uid,
     )
-    return SyntheticStudy(tuple(files), study_uid, order)
+    return SyntheticStudy(tuple(files), study_uid, patient_id, order)
 
 
 def _image(phantom: Phantom, at: datetime, size: int) -> Dataset:
@@ -62,7 +65,7 @@ def _image(phantom: Phantom, at: datetime, size: int) -> Dataset:
     d.file_meta = meta
     d.SpecificCharacterSet = "ISO_IR 192"
     d.SOPClassUID = DigitalXRayImageStorageForPresentation
-    d.PatientID, d.PatientName = "PHANTOM-1", "Phantom^Demo"
+    d.PatientName = "Phantom^Demo"
     d.PatientBirthDate, d.PatientSex = "19600101", "O"
     d.StudyID, d.StudyDescription = "1", "Chest radiograph, synthetic"
     d.StudyDate = d.SeriesDate = d.AcquisitionDate = d.ContentDate = f"{at:%Y%m%d}"

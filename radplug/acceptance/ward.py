@@ -2,51 +2,85 @@
 
 from __future__ import annotations
 
-import subprocess
+import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dicom_io.association import Peer
+from dicom_io.certificates import Files
 from dicom_io.errors import DicomError
-from dicom_io.sending import Source, send_each
+from dicom_io.sending import Source, echo, send_each
 from radplug.acceptance import synthetic_study
 from radplug.acceptance.api import Api
+from radplug.acceptance.dcmtk import Senders
+from radplug.acceptance.expecting import expect
 from radplug.acceptance.returned import ReturnedOru, ReturnedSr
 from radplug.acceptance.simulated_archive import SimulatedArchive
 from radplug.acceptance.simulated_fhir_server import SimulatedFhirServer
 from radplug.acceptance.simulated_hub import SimulatedHub
-from radplug.acceptance.simulated_pacs import SimulatedPacs
+from radplug.acceptance.simulated_pacs import ReceivingPacs, SimulatedPacs
 from radplug.acceptance.simulated_ris import SimulatedRis
+from radplug.acceptance.simulated_senders import Sender
 from radplug.acceptance.synthetic_study import SyntheticStudy
 
 SETTLED = ("delivered", "not drafted", "failed")
 LOOK_EVERY = 0.1  # seconds
 SEED = 1_000_000_001
+Found = TypeVar("Found")
 
 
 class TooLate(Exception):
     """What was waited for did not come; the text says what, and what was there instead."""
 
 
+@dataclass(frozen=True, slots=True)
+class SecureDoor:
+    """radplug's port with TLS, and what the kit can show there."""
+
+    port: int
+    ours: Files  # which radplug is to let in
+    strangers: Files  # its own signed by an authority that radplug does not know
+    expired: Files | None  # None where nothing can be signed here in the name of the right authority
+    server_name: str = ""  # that radplug's certificate is for; empty: the host
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A PACS that alone takes the drafts of studies that were sent to `radplug`, under the title that it has here."""
+
+    pacs: SimulatedPacs
+    radplug: Peer
+
+
 @dataclass
 class Ward:
-    """`patience` is how many seconds a case may take from its last image to its deliveries."""
+    """`patience` is how many seconds a case may take from its last image to its deliveries.
+
+    What is None, the radplug under test has not, or not for the kit.
+    """
 
     radplug: Peer
-    pacs: SimulatedPacs
+    pacs: ReceivingPacs
     ris: SimulatedRis
     api: Api
     folder: Path
     patience: float = 60.0
     instances: int = 3000  # of the big study
-    archive: SimulatedArchive | None = None  # that takes drafts by STOW-RS; None: there is none
-    storescu: str = ""  # DCMTK's, where files are to be sent by it instead of by us
+    tools: Senders | None = None  # DCMTK's, where they are to send instead of us
+    orders: Sender | None = None
+    dictation: Sender | None = None
+    archive: SimulatedArchive | None = None  # that takes drafts by STOW-RS
     fhir: SimulatedFhirServer | None = None
     hub: SimulatedHub | None = None
+    door: SecureDoor | None = None
+    engine: tuple[str, int] | None = None  # what is sent there comes out at `ris`
+    vouching: Branch | None = None  # whose PACS is asked for storage commitment, and asks for it
+    encrypted: Branch | None = None  # whose PACS listens with TLS
+    look_around: Callable[[], Mapping[str, str]] | None = None  # `radplug doctor`: what it finds wrong, by what about
     _studies: int = field(default=0, init=False)
 
     @property
@@ -55,27 +89,26 @@ class Ward:
         return self.pacs.ae_title
 
     def study(self, views: int = 1) -> SyntheticStudy:
-        """A new chest radiograph, under an accession number of its own."""
+        """A new chest radiograph, under an accession number of its own and of a patient of its own."""
         self._studies += 1
+        at, patient_id = datetime.now().astimezone(), f"KIT-{secrets.token_hex(5).upper()}"
         folder = self.folder / f"study-{self._studies}"
-        return synthetic_study.write(folder, SEED + self._studies, datetime.now().astimezone(), views, 256)
+        return synthetic_study.write(folder, SEED + self._studies, at, views, 256, patient_id)
 
-    def send(self, sources: Sequence[Source]) -> list[str]:
+    def send(self, sources: Sequence[Source], to: Peer | None = None) -> list[str]:
         """C-STORE them on one association; what was said to each, empty for success."""
-        files = [source for source in sources if isinstance(source, Path)]
-        if self.storescu and len(files) == len(sources):
-            return self._by_dcmtk(files)
-        outcomes = send_each(sources, self.radplug, calling_ae=self.calling_ae, timeout=60)
+        files, to = [source for source in sources if isinstance(source, Path)], to or self.radplug
+        if self.tools and len(files) == len(sources) and not to.tls:
+            return self.tools.store(files, to, self.calling_ae)
+        outcomes = send_each(sources, to, calling_ae=self.calling_ae, timeout=60)
         return [str(outcome) if isinstance(outcome, DicomError) else "" for outcome in outcomes]
 
-    def _by_dcmtk(self, files: Sequence[Path]) -> list[str]:
-        """One outcome for all: storescu stops at the first that is refused."""
-        to = self.radplug
-        ends = ["-aet", self.calling_ae, "-aec", to.ae_title, to.host, str(to.port)]
-        without_nagle = ["env", "TCP_NODELAY=1", self.storescu]  # else it waits for delayed acknowledgements
-        command = [*without_nagle, *ends, *map(str, files)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        return [done.stderr.strip() or f"storescu ended with {done.returncode}" if done.returncode else ""] * len(files)
+    def echo(self, to: Peer, calling_ae: str) -> None:
+        """Raises Rejected, Unavailable."""
+        if self.tools:
+            self.tools.echo(to, calling_ae)
+        else:
+            echo(to, calling_ae=calling_ae, timeout=10)
 
     def under(self, called: str) -> Peer:
         """radplug, called by another AE title."""
@@ -95,20 +128,49 @@ class Ward:
 
     def case(self, accession: str, so: Callable[[Mapping[str, Any]], bool], what: str) -> dict[str, Any]:
         """The case, once it is so. Raises TooLate."""
-        until = time.monotonic() + self.patience
-        while True:
-            case = self.api.case(accession)
-            if case and so(case):
-                return case
-            if time.monotonic() > until:
-                there = f"it is {case['state']} with draft {case['version']}" if case else "there is no such case"
-                raise TooLate(f"{what} did not come within {self.patience:.0f} s; {there}")
-            time.sleep(LOOK_EVERY)
+        last: dict[str, Any] | None = None
 
-    def srs(self, study: SyntheticStudy) -> list[ReturnedSr]:
-        """What the PACS has received for a study, in the order in which it came."""
-        return [sr for sr in map(ReturnedSr.read, self.pacs.received) if sr.study_uid == study.study_uid]
+        def there() -> dict[str, Any] | None:
+            nonlocal last
+            last = self.api.case(accession)
+            return last if last and so(last) else None
+
+        def told() -> str:
+            instead = f"it is {last['state']} with draft {last['version']}" if last else "there is no such case"
+            return f"{what} did not come; {instead}"
+
+        return until(there, self.patience, told)
+
+    def srs(self, study: SyntheticStudy, pacs: ReceivingPacs | None = None) -> list[ReturnedSr]:
+        """What a PACS has received for a study, in the order in which it came."""
+        return [ReturnedSr.read(file) for file in _naming(study, (pacs or self.pacs).received)]
 
     def orus(self, study: SyntheticStudy) -> list[ReturnedOru]:
         """What the reporting system has received for a study, in the order in which it came."""
-        return [oru for oru in map(ReturnedOru.read, self.ris.received) if oru.study_uid == study.study_uid]
+        return [ReturnedOru.read(file) for file in _naming(study, self.ris.received)]
+
+    def came_back(self, study: SyntheticStudy, version: int = 1) -> tuple[ReturnedSr, ReturnedOru]:
+        """The SR and the message of the draft of that version, once it is delivered.
+
+        Raises:
+            TooLate: it was not in time.
+            Failed: not one of each came for each version.
+        """
+        self.settled(study.order.accession_number, version)
+        srs, orus = self.srs(study), self.orus(study)
+        expect(len(srs) == len(orus) == version, f"{len(srs)} SRs and {len(orus)} messages came for draft {version}")
+        return srs[-1], orus[-1]
+
+
+def until(there: Callable[[], Found | None], patience: float, told: Callable[[], str]) -> Found:
+    """What is waited for, once it is there. Raises TooLate, with what is told then."""
+    deadline = time.monotonic() + patience
+    while (found := there()) is None:
+        if time.monotonic() > deadline:
+            raise TooLate(f"within {patience:.0f} s {told()}")
+        time.sleep(LOOK_EVERY)
+    return found
+
+
+def _naming(study: SyntheticStudy, files: Sequence[Path]) -> list[Path]:
+    return [file for file in files if study.study_uid.encode() in file.read_bytes()]

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-import shutil
+import logging
 import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.live import Live
+from rich.rule import Rule
 from rich.table import Column, Table
 from rich.text import Text
 
 from radplug.acceptance import kit
 from radplug.acceptance.check import Check, Outcome, Result, carry_out
+from radplug.acceptance.dcmtk import NoTool, Senders
+from radplug.acceptance.embedded_site import embedded
 from radplug.acceptance.record import Record
 from radplug.acceptance.running_site import SiteFailed
 from radplug.acceptance.target import BadTarget, Target
 from radplug.commands.console import Stop, out
 
 PANEL = "Setting up"
-STYLE = {Outcome.PASSED: "green", Outcome.FAILED: "bold red", Outcome.SKIPPED: "yellow"}
+STYLE = {
+    Outcome.PASSED: "green",
+    Outcome.FAILED: "bold red",
+    Outcome.NOT_APPLICABLE: "yellow",
+    Outcome.LEFT_OUT: "yellow",
+}
 commands = typer.Typer()
 
 
@@ -33,56 +41,70 @@ def acceptance(
     ] = None,
     only: Annotated[list[str] | None, typer.Option(help="A check's name or group; repeatable.")] = None,
     show_list: Annotated[bool, typer.Option("--list", help="Name the checks, and do nothing.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Leave out what takes a minute; the record says so.")] = False,
     html: Annotated[Path | None, typer.Option(help="Write a report to sign.")] = None,
     junit: Annotated[Path | None, typer.Option(help="Write JUnit XML.")] = None,
     as_json: Annotated[Path | None, typer.Option("--json", help="Write JSON.")] = None,
-    peer_tools: Annotated[bool, typer.Option(help="Send with DCMTK's storescu where it can.")] = False,
+    peer_tools: Annotated[
+        bool, typer.Option(help="Send with DCMTK's storescu and echoscu where it can, receive with storescp.")
+    ] = False,
     instances: Annotated[int, typer.Option(min=1, help="Of the biggest study.")] = 3000,
 ) -> None:
-    """Try a radplug from outside, with a simulated PACS and reporting system; without a target, one of its own."""
+    """Try a radplug from outside, with simulated peers all around it; without a target, one of its own."""
     try:
         checks = kit.chosen(only or ())
         site = Target.read(target) if target else None
-    except (kit.UnknownCheck, BadTarget) as error:
+        tools = Senders.find() if peer_tools else None
+    except (kit.UnknownCheck, BadTarget, NoTool) as error:
         raise Stop(str(error)) from error
     if show_list:
         for check in checks:
-            out.print(f"{check.name:16} {check.group}: {check.does}; {check.expects}", highlight=False, soft_wrap=True)
+            slow = " (slow)" if check.slow else ""
+            line = f"{check.name:18} {check.group}: {check.does}; {check.expects}{slow}"
+            out.print(line, highlight=False, soft_wrap=True)
         return
-    storescu = shutil.which("storescu") if peer_tools else ""
-    if storescu is None:
-        raise Stop("--peer-tools wants DCMTK's storescu, and there is none on the PATH (Debian: dcmtk)")
+    logging.getLogger().addHandler(logging.NullHandler())  # the peers' complaints are what checks wait for
     with ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="radplug-acceptance-")))
         began = datetime.now().astimezone()
         try:
-            ward = stack.enter_context(kit.at_site(site, root) if site else kit.embedded(root))
-        except (SiteFailed, BadTarget) as error:
+            ward = stack.enter_context(site.ward(root, tools) if site else embedded(root, tools=tools))
+        except (SiteFailed, BadTarget, NoTool) as error:
             raise Stop(str(error)) from error
-        ward.instances, ward.storescu = instances, storescu
-        live = stack.enter_context(Live(console=out, refresh_per_second=4))
-        results: list[Result] = []
-        waiting = list(checks)
-        live.update(_table(results, waiting))
-        for result in carry_out(checks, ward):
-            results.append(result)
-            live.update(_table(results, waiting[len(results) :]))
-    out.print()
-    record = Record(f"{ward.radplug}" if site else "a radplug of the kit's own, on this machine", began, results)
+        ward.instances = instances
+        results = _shown(checks, carry_out(checks, ward, quick=quick))
+    against = f"{ward.radplug}" if site else "a radplug of the kit's own, on this machine"
+    by = "sent and received by DCMTK's tools where they can" if tools else "sent and received by the kit's own code"
+    record = Record(against, by, began, results)
     for file, text in ((html, record.as_html), (junit, record.as_junit), (as_json, record.as_json)):
         if file:
             file.write_text(text(), encoding="utf-8")
-    counts = record.counts
-    out.print(", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome))
+    out.print(f"\n{record.summary}", highlight=False)
     raise typer.Exit(0 if record.good else 1)
 
 
-def _table(results: list[Result], waiting: list[Check]) -> Table:
-    table = Table(Column("check", no_wrap=True), "seen", "outcome", Column("s", justify="right"))
-    for result in results:
-        outcome = Text(result.outcome, STYLE[result.outcome])
-        table.add_row(result.check.name, Text(result.seen), outcome, f"{result.seconds:.1f}")
-    if waiting:
-        more = f" and {len(waiting) - 1} more" if len(waiting) > 1 else ""
-        table.add_row(waiting[0].name, Text(f"{waiting[0].does} …{more}", "dim"), "", "")
-    return table
+def _shown(checks: Sequence[Check], results: Iterator[Result]) -> list[Result]:
+    """All results; each is shown as soon as it is there, and below them what is being done."""
+    done: list[Result] = []
+    out.print(_row(Text("check"), Text("done; expected → seen"), Text("outcome"), Text("s")))
+    with out.status("") as status:
+        for number, check in enumerate(checks, 1):
+            if not done or done[-1].check.group != check.group:
+                out.print(Rule(check.group, align="left", style="dim"))
+            status.update(f"{number} of {len(checks)}: {check.name}: {check.does} …")
+            done.append(next(results))
+            out.print(_row_of(done[-1]))
+    return done
+
+
+def _row_of(result: Result) -> Table:
+    asked = Text(f"{result.check.does}; {result.check.expects}", "dim")
+    seen = asked.append(f"\n→ {result.seen}", "not dim")
+    return _row(Text(result.check.name), seen, Text(result.outcome, STYLE[result.outcome]), f"{result.seconds:.1f}")
+
+
+def _row(*cells: Text | str) -> Table:
+    widths = (Column(width=18), Column(ratio=1), Column(width=14), Column(width=6, justify="right"))
+    grid = Table.grid(*widths, padding=(0, 1), expand=True)
+    grid.add_row(*cells)
+    return grid

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from peers import free_port, wait_until
+from peers import wait_until
 
 from dicom_io.sending import Peer
 from radplug.acceptance import synthetic_study
-from radplug.acceptance.running_site import RunningSite
+from radplug.acceptance.running_site import RunningSite, destinations_toml, settings_toml
 from radplug.acceptance.simulated_pacs import SimulatedPacs
 from radplug.acceptance.simulated_ris import SimulatedRis
 from radplug.acceptance.synthetic_study import SyntheticStudy
@@ -65,38 +65,19 @@ def hospital(
     with ExitStack() as stack:
         pacs = stack.enter_context(SimulatedPacs(PACS_AE, root / "pacs"))
         ris = stack.enter_context(SimulatedRis(root / "ris"))
-        toml = f"""
-[listener]
-host = "127.0.0.1"
-port = {free_port()}
-calling_ae_titles = ["{PACS_AE}", "STORESCU", "ORTHANC"]
-[store]
-data = {json.dumps(str(root / "data"))}
-keep_free_mib = 1
-[assembly]
-quiet_seconds = {quiet_seconds}
+        toml = settings_toml(
+            root,
+            destinations_toml(pacs, ris) if destinations is None else destinations,
+            callers={PACS_AE, "STORESCU", "ORTHANC"},
+            quiet_seconds=quiet_seconds,
+            sections=f"""
 [model]
 checkpoint = {json.dumps(str(checkpoint))}
 threads = 1
-[web]
-port = 0
 [delivery]
 first_retry_seconds = 0.2
 {extra}
-""" + (
-            destinations
-            if destinations is not None
-            else f"""
-[[pacs]]
-name = "pacs"
-ae_title = "{PACS_AE}"
-host = "127.0.0.1"
-port = {pacs.port}
-[[reporting]]
-name = "ris"
-host = "127.0.0.1"
-port = {ris.port}
-"""
+""",
         )
         running = stack.enter_context(RunningSite(root, toml))
         yield Hospital(running, pacs, ris, root)
