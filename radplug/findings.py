@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+WAIT = 5.0  # seconds that a look gives a peer to answer
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

@@ -98,7 +98,6 @@ MAY_IMPORT = {
     },
     "radplug.certificates": {"radplug.findings", "radplug.settings", "dicom_io"},
     "radplug.web_services": {"radplug.findings", "radplug.settings", "dicom_io"},
-    "radplug.fhir_findings": {"radplug.certificates", "radplug.findings", "radplug.settings", "dicom_io.errors"},
     "radplug.destinations": {
         *("radplug.certificates", "radplug.domain", "radplug.fhir", "radplug.settings", "radplug.study_store"),
         "radplug.web_services",
@@ -108,7 +107,7 @@ MAY_IMPORT = {
 # Upstairs: wiring knows every floor, and these stand on it.
 ENTRANCES = {
     *("wiring", "clock", "worker", "stations", "doctor", "show", "demo", "demo_report", "acceptance", "cli"),
-    *("commands", "asking", "commitment_desk", "commitment_findings", "signal_desk", "web", "hl7_in", "fhircast"),
+    *("commands", "asking", "commitment_desk", "signal_desk", "web", "hl7_in", "fhircast"),
 }
 
 

@@ -23,7 +23,7 @@ from dicom_io.commitment import FailureReason, Reference, Request, Result
 from dicom_io.sending import send
 from radplug import clock, pipeline
 from radplug.commitment_desk import CommitmentDesk
-from radplug.commitment_findings import findings
+from radplug.doctor.commitment import findings
 from radplug.domain import Case, CaseState
 from radplug.settings import SettingsError, load
 from radplug.wiring import House

@@ -15,8 +15,8 @@ from dicom_io.certificates import Files
 from radplug import pipeline
 from radplug.acceptance.simulated_fhir_server import SimulatedFhirServer
 from radplug.acceptance.simulated_hub import TOPIC, SimulatedHub, observation
+from radplug.doctor.fhir import findings
 from radplug.domain import DeliveryState
-from radplug.fhir_findings import findings
 from radplug.settings import Settings, SettingsError, load
 from radplug.wiring import House
 

@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from dicom_io import committing
 from dicom_io.errors import DicomError
 from radplug import certificates
-from radplug.findings import Finding
+from radplug.findings import WAIT, Finding
 from radplug.settings import PacsDestination, SettingsError
 from radplug.wiring import House
-
-WAIT = 5.0  # seconds for a peer's answer
 
 
 def findings(house: House) -> Iterator[Finding]:

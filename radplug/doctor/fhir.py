@@ -9,10 +9,9 @@ from pydantic import BaseModel, ValidationError
 
 from dicom_io.errors import UnusableCertificate
 from radplug import certificates
-from radplug.findings import Finding
+from radplug.findings import WAIT, Finding
 from radplug.settings import FhircastSettings, Settings, SettingsError, Trusted
 
-WAIT = 5.0  # seconds
 OURS = ("4.0", "4.3")  # versions of FHIR whose DiagnosticReport is the one that we send
 
 
