@@ -21,6 +21,7 @@ from dicom_io.commitment import Failed, Reference, Request, Result
 from dicom_io.elements import DAMAGE
 from dicom_io.errors import DicomError, Rejected, Unavailable, Unreadable
 from dicom_io.offered import COMMON
+from dicom_io.sop_reference import sop_reference
 
 logger = logging.getLogger(__name__)
 
@@ -224,7 +225,7 @@ def _require_success(answer: Dataset, peer: Peer) -> None:
 def _request_set(request: Request) -> Dataset:
     data_set = Dataset()
     data_set.TransactionUID = request.transaction_uid
-    data_set.ReferencedSOPSequence = [_item(reference) for reference in request.references]
+    data_set.ReferencedSOPSequence = [sop_reference(reference) for reference in request.references]
     return data_set
 
 
@@ -232,19 +233,12 @@ def _result_set(result: Result) -> Dataset:
     data_set = Dataset()
     data_set.TransactionUID = result.transaction_uid
     if result.committed:
-        data_set.ReferencedSOPSequence = [_item(reference) for reference in result.committed]
+        data_set.ReferencedSOPSequence = [sop_reference(reference) for reference in result.committed]
     if result.failed:
-        data_set.FailedSOPSequence = [_item(failed.reference) for failed in result.failed]
+        data_set.FailedSOPSequence = [sop_reference(failed.reference) for failed in result.failed]
         for item, failed in zip(data_set.FailedSOPSequence, result.failed, strict=True):
             item.FailureReason = failed.reason
     return data_set
-
-
-def _item(reference: Reference) -> Dataset:
-    item = Dataset()
-    item.ReferencedSOPClassUID = reference.sop_class_uid
-    item.ReferencedSOPInstanceUID = reference.sop_instance_uid
-    return item
 
 
 def _request(data_set: Dataset) -> Request:

@@ -15,7 +15,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from dicom_io.clinical_header import patient_and_study
 from dicom_io.errors import Refused
 from dicom_io.report import Device, DocumentIds
-from dicom_io.study import Instance, Study
+from dicom_io.study import Study
 from dicom_io.text_values import shortened
 from dicom_io.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
@@ -88,14 +88,6 @@ def _name_equipment(document: Dataset, device: Device) -> None:
             contribution_description=shortened(device.description, 1024) or None,
         )
     ]
-
-
-def reference(instance: Instance) -> Dataset:
-    """The SOP Instance Reference macro (PS3.3 10.8)."""
-    item = Dataset()
-    item.ReferencedSOPClassUID = instance.sop_class_uid
-    item.ReferencedSOPInstanceUID = instance.sop_instance_uid
-    return item
 
 
 def encode(document: Dataset) -> bytes:

@@ -13,11 +13,12 @@ from typing import Final
 from pydicom.dataset import Dataset
 from pydicom.uid import EncapsulatedPDFStorage, SecondaryCaptureImageStorage
 
-from dicom_io.draft_object import begin, encode, reference
+from dicom_io.draft_object import begin, encode
 from dicom_io.page_drawing import image, pdf
 from dicom_io.report import DocumentIds, DraftReport
 from dicom_io.report_content import concept
 from dicom_io.report_pages import Page
+from dicom_io.sop_reference import sop_reference
 from dicom_io.study import Study
 from dicom_io.text_values import shortened
 from dicom_io.typefaces import Typefaces
@@ -52,7 +53,7 @@ def encapsulated_pdf(
     document.DocumentTitle = shortened(f"{pages[0].watermark}: {report.title.meaning}", 1024)
     document.ConceptNameCodeSequence = [concept(report.title)]
     document.VerificationFlag = VERIFICATION_FLAG
-    document.SourceInstanceSequence = [reference(instance) for instance in study.images]
+    document.SourceInstanceSequence = [sop_reference(instance) for instance in study.images]
     document.MIMETypeOfEncapsulatedDocument = PDF_TYPE
     data = pdf(pages, document.DocumentTitle, written_at, typefaces)
     document.EncapsulatedDocument = data

@@ -14,11 +14,12 @@ from highdicom.sr import ContainerContentItem
 from pydicom.dataset import Dataset
 from pydicom.uid import BasicTextSRStorage, Comprehensive3DSRStorage, ExplicitVRLittleEndian
 
-from dicom_io.draft_object import begin, encode, reference
+from dicom_io.draft_object import begin, encode
 from dicom_io.errors import Refused
 from dicom_io.measurement_content import measurement_tree
 from dicom_io.report import Device, DocumentIds, DraftReport, Predecessor, RequestedProcedure
 from dicom_io.report_content import concept, content_tree
+from dicom_io.sop_reference import sop_reference
 from dicom_io.study import Instance, Study
 from dicom_io.text_values import identifier, shortened
 
@@ -139,6 +140,6 @@ def _hierarchy(study: Study) -> Dataset:
     for series in study.series:
         series_item = Dataset()
         series_item.SeriesInstanceUID = series.uid
-        series_item.ReferencedSOPSequence = [reference(instance) for instance in series.instances]
+        series_item.ReferencedSOPSequence = [sop_reference(instance) for instance in series.instances]
         study_item.ReferencedSeriesSequence.append(series_item)
     return study_item

@@ -12,6 +12,7 @@ from pydicom.sequence import Sequence as Items
 
 from dicom_io.commitment import Reference
 from dicom_io.dicomweb.workitems import Code
+from dicom_io.sop_reference import sop_reference
 
 REPORTING = Code("110005", "DCM", "Interpretation")
 UNSPECIFIED = Code("110513", "DCM", "Discontinued for unspecified reason")
@@ -80,7 +81,7 @@ def _series(outputs: list[Output]) -> Dataset:
     item, first = Dataset(), outputs[0]
     item.TypeOfInstances = "DICOM"
     item.StudyInstanceUID, item.SeriesInstanceUID = first.study_uid, first.series_uid
-    item.ReferencedSOPSequence = Items([_reference(one.reference) for one in outputs])
+    item.ReferencedSOPSequence = Items([sop_reference(one.reference) for one in outputs])
     place = Dataset()
     if first.url:
         place.RetrieveURL = f"{first.url}/studies/{first.study_uid}/series/{first.series_uid}"
@@ -88,12 +89,6 @@ def _series(outputs: list[Output]) -> Dataset:
     else:
         place.RetrieveAETitle = first.ae_title
         item.DICOMRetrievalSequence = Items([place])
-    return item
-
-
-def _reference(reference: Reference) -> Dataset:
-    item = Dataset()
-    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = reference.sop_class_uid, reference.sop_instance_uid
     return item
 
 
