@@ -30,8 +30,9 @@ def stow_origin(settings: Settings) -> Service:
             "is kept, and how, is as with C-STORE; SOP Classes and transfer syntaxes are those of the listener.",
             f"It is let in by a bearer token of the scope `store`. At most {ours.at_once} requests go on at a time, "
             f"each up to {ours.largest_request_mib} MiB, each instance up to {ours.largest_instance_mib} MiB.",
-            f"The answer is {MEDIA_TYPE}: 200 where all is safe, 202 where some is, 409 where none is, 503 where "
-            "nothing is for want of room; 400, 406, 408, 413 and 415 where the request cannot be taken as it is.",
+            f"The answer is {MEDIA_TYPE}: 200 where all is safe, 202 where some is, 409 where none is. Else it is 400, "
+            "406, 408, 413 or 415, where the request cannot be taken as it is; 401 or 403, without the token; 503, where "
+            "there is no room, or too many come at a time.",
             "Retrieve URLs are empty: what is kept cannot be searched or retrieved over the web.",
         ),
         answers=MEANINGS,
