@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dicom_io import association, connection, listener
 from radplug.conformance.facts import Service
 from radplug.conformance.markdown import Section, bullets, code, table
-from radplug.settings import PacsDestination, Settings
+from radplug.settings import Settings
 
 
 def associations(settings: Settings, at_work: Iterable[Service]) -> Section:
@@ -102,14 +102,11 @@ def _worklist(settings: Settings) -> Iterator[tuple[str, ...]]:
 
 def _web_servers(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from ((to.name, to.url) for to in settings.dicomweb)
-    yield from ((f"{pacs.name}, earlier studies", pacs.dicomweb_url or "") for pacs in settings.pacs if _by_web(pacs))
+    by_web = (pacs for pacs in settings.pacs if pacs.priors == "dicomweb")
+    yield from ((f"{pacs.name}, earlier studies", pacs.dicomweb_url or "") for pacs in by_web)
     if settings.workitems:
         yield "workitems", settings.workitems.url
         yield "workitems' inputs", settings.workitems.retrieve_url or settings.workitems.url
-
-
-def _by_web(pacs: PacsDestination) -> bool:
-    return pacs.priors == "dicomweb"
 
 
 def security(settings: Settings) -> Section:

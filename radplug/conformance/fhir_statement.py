@@ -107,6 +107,6 @@ def fhircast(settings: Settings) -> Section:
         f"Texts are taken while the report's status is {unsigned}, or not told. Once it is more, none is taken, and no "
         "draft is put there.",
         put if ours.publish else "No draft is put there: `fhircast.publish` is off.",
-        "What cannot be taken is kept apart, answered with 400 or 202, and told to the session by a syncerror.",
+        "What cannot be taken is kept apart, answered with 202, 400 or 409, and told to the session by a syncerror.",
     )
     return Section("FHIRcast", (table(("Parameter", "Value"), about), bullets(behaviour)))

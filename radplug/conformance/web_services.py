@@ -31,8 +31,8 @@ def stow_origin(settings: Settings) -> Service:
             f"It is let in by a bearer token of the scope `store`. At most {ours.at_once} requests go on at a time, "
             f"each up to {ours.largest_request_mib} MiB, each instance up to {ours.largest_instance_mib} MiB.",
             f"The answer is {MEDIA_TYPE}: 200 where all is safe, 202 where some is, 409 where none is. Else it is 400, "
-            "406, 408, 413 or 415, where the request cannot be taken as it is; 401 or 403, without the token; 503, where "
-            "there is no room, or too many come at a time.",
+            "406, 408, 413 or 415, where the request cannot be taken as it is; 401 or 403, without the token; 503, "
+            "where there is no room, or too many come at a time.",
             "Retrieve URLs are empty: what is kept cannot be searched or retrieved over the web.",
         ),
         answers=MEANINGS,

@@ -106,7 +106,7 @@ def test_each_service_proposes_what_is_stated_of_it() -> None:
             assert proposed == [stated] * len(DIMSE[service.name]), service.name
 
 
-def test_what_is_got_is_in_the_overview_of_storage_alone() -> None:
+def test_what_comes_by_c_get_does_not_make_us_a_storage_scu() -> None:
     assert queries.priors_get(SITE).sop_classes == ("1.2.840.10008.5.1.4.1.2.2.3",)
 
 
