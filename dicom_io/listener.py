@@ -146,7 +146,7 @@ class Listener:
         if commitment:
             contexts.append(committing.offered())
         if signals:
-            contexts += signalling.offered(signals)
+            contexts += signalling.offered(signals.kinds)
         for context in contexts:
             roles = context.scu_role, context.scp_role  # which assigning to `supported_contexts` would drop
             self._ae.add_supported_context(cast(str, context.abstract_syntax), context.transfer_syntax, *roles)

@@ -11,12 +11,13 @@ from typing import Final
 from pydicom import Dataset
 from pynetdicom import build_context, build_role, evt
 from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext
 from pynetdicom.status import STATUS_PENDING, STATUS_SUCCESS, code_to_category
 
 from dicom_io.association import Peer, associated
 from dicom_io.errors import DicomError, Rejected, Unavailable
 from dicom_io.listener import OUT_OF_RESOURCES, SUCCESS, Arrival, arrival_of
-from dicom_io.offered import VERIFICATION, offered
+from dicom_io.offered import COMMON, storage
 from dicom_io.study import Patient
 
 FIND: Final = "1.2.840.10008.5.1.4.1.2.2.1"  # Study Root Query/Retrieve Information Model
@@ -24,7 +25,7 @@ MOVE: Final = "1.2.840.10008.5.1.4.1.2.2.2"
 GET: Final = "1.2.840.10008.5.1.4.1.2.2.3"
 
 # Failures that pass: out of resources (PS3.4 C.4.1.1.4, C.4.2.1.5).
-_PASSING: Final = frozenset({0xA700, 0xA701, 0xA702})
+PASSING: Final = frozenset({0xA700, 0xA701, 0xA702})
 ANSWERS: Final = 10_000  # that may wait for us; a peer that sends faster is hung up on
 WILDCARDS: Final = frozenset("*?\\")
 _LARGEST: Final = 2 << 30  # bytes of an instance
@@ -59,6 +60,11 @@ class Holdings:
     series: tuple[FoundSeries, ...]
 
 
+def proposed(model: str) -> PresentationContext:
+    """What is asked of a peer, for an information model."""
+    return build_context(model, list(COMMON))
+
+
 def find_studies(patient_id: str, peer: Peer, *, calling_ae: str, timeout: float, most: int = 500) -> list[FoundStudy]:
     """What the peer names when it is asked for a Patient ID.
 
@@ -71,7 +77,7 @@ def find_studies(patient_id: str, peer: Peer, *, calling_ae: str, timeout: float
         Unavailable: the peer cannot be reached, or does not answer in time.
     """
     require_one(patient_id)
-    contexts = [build_context(FIND)]
+    contexts = [proposed(FIND)]
     found: list[FoundStudy] = []
     with associated(peer, contexts, calling_ae=calling_ae, timeout=timeout, answers=ANSWERS) as association:
         answers = association.send_c_find(_query(patient_id), FIND)
@@ -95,7 +101,7 @@ def find_holdings(study_uid: str, peer: Peer, *, calling_ae: str, timeout: float
     of_study.NumberOfStudyRelatedInstances = None
     of_series = _wanted(study_uid, "SERIES")
     of_series.SeriesInstanceUID, of_series.Modality, of_series.NumberOfSeriesRelatedInstances = "", "", None
-    contexts = [build_context(FIND)]
+    contexts = [proposed(FIND)]
     with associated(peer, contexts, calling_ae=calling_ae, timeout=timeout, answers=ANSWERS) as association:
         studies = [
             _count(found, "NumberOfStudyRelatedInstances")
@@ -111,7 +117,7 @@ def find_series(study_uid: str, peer: Peer, *, calling_ae: str, timeout: float) 
     query = _wanted(study_uid, "SERIES")
     for keyword in ("SeriesInstanceUID", "Modality", "BodyPartExamined"):
         setattr(query, keyword, "")
-    contexts = [build_context(FIND)]
+    contexts = [proposed(FIND)]
     with associated(peer, contexts, calling_ae=calling_ae, timeout=timeout, answers=ANSWERS) as association:
         return [series_of(found) for found in _found(association, query, peer)]
 
@@ -133,7 +139,7 @@ def move_study(study_uid: str, to: str, peer: Peer, *, calling_ae: str, timeout:
         Rejected: the peer refuses, say because it does not know `to`, or could not send them all.
         Unavailable: the peer cannot be reached, or took too long.
     """
-    contexts, deadline = [build_context(MOVE)], time.monotonic() + seconds
+    contexts, deadline = [proposed(MOVE)], time.monotonic() + seconds
     with associated(peer, contexts, calling_ae=calling_ae, timeout=timeout, answers=ANSWERS) as association:
         return _sent(association.send_c_move(_wanted(study_uid), to, MOVE), association, peer, deadline)
 
@@ -157,10 +163,10 @@ def get_study(
             return OUT_OF_RESOURCES
         return SUCCESS
 
-    kinds = [context for context in offered() if context.abstract_syntax != VERIFICATION]
+    kinds = storage()
     with associated(
         peer,
-        [build_context(GET), *kinds],
+        [proposed(GET), *kinds],
         calling_ae=calling_ae,
         timeout=timeout,
         answers=ANSWERS,
@@ -259,5 +265,5 @@ def is_pending(answer: Dataset, peer: Peer) -> bool:
     category = code_to_category(status)
     if category in (STATUS_SUCCESS, STATUS_PENDING):
         return category == STATUS_PENDING
-    kind: type[DicomError] = Unavailable if status in _PASSING else Rejected
+    kind: type[DicomError] = Unavailable if status in PASSING else Rejected
     raise kind(f"{peer} answered 0x{status:04X}", comment=str(answer.get("ErrorComment", "")))

@@ -7,11 +7,10 @@ from typing import Final
 
 from pydicom import Dataset
 from pydicom.sequence import Sequence as Items
-from pynetdicom import build_context
 
 from dicom_io.association import Peer, associated
 from dicom_io.errors import Rejected
-from dicom_io.retrieving import ANSWERS, WILDCARDS, is_pending, text
+from dicom_io.retrieving import ANSWERS, WILDCARDS, is_pending, proposed, text
 from dicom_io.study import Patient
 
 WORKLIST: Final = "1.2.840.10008.5.1.4.31"  # Modality Worklist Information Model
@@ -49,7 +48,7 @@ def find_scheduled(
     asked = accession_number or patient_id
     if not asked.strip() or WILDCARDS.intersection(accession_number + patient_id):
         raise Rejected("an accession number or Patient ID without *, ? and backslash is wanted: it asks for one")
-    contexts, found = [build_context(WORKLIST)], list[Scheduled]()
+    contexts, found = [proposed(WORKLIST)], list[Scheduled]()
     with associated(peer, contexts, calling_ae=calling_ae, timeout=timeout, answers=ANSWERS) as association:
         for answer, identifier in association.send_c_find(_query(accession_number, patient_id), WORKLIST):
             if is_pending(answer, peer) and identifier is not None:

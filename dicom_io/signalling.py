@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeVar, cast
 
 from pydicom import Dataset
@@ -13,7 +14,7 @@ from pynetdicom.dimse_primitives import N_CREATE, N_SET
 from pynetdicom.presentation import PresentationContext
 
 from dicom_io.elements import DAMAGE
-from dicom_io.offered import IMAGES
+from dicom_io.offered import COMMON, IMAGES
 from dicom_io.signals import Change, Kind, Outcome, Progress, Signal
 from dicom_io.uids import mint_uid
 
@@ -42,6 +43,18 @@ _STATUS: Final = {
 }
 _MAY_NOT_BE_UPDATED: Final = 0xA710  # Error ID (PS3.4 table F.7.2-2)
 
+MEANINGS: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        _SUCCESS: "it is written down",
+        _INVALID_VALUE: "an attribute has a value that it cannot have",
+        _PROCESSING_FAILURE: "it could not be written down; or the step has ended, and may not be updated",
+        _DUPLICATE: "an instance with that UID is there",
+        _NO_SUCH_INSTANCE: "no instance has that UID",
+        _MISSING_ATTRIBUTE: "an attribute that is needed is not there",
+        _MISSING_VALUE: "an attribute that is needed is empty",
+    }
+)
+
 _UID: Final = re.compile(r"[0-9]+(\.[0-9]+)*")
 _TO_BE_HAD: Final = {"ONLINE": True, "NEARLINE": True, "OFFLINE": False, "UNAVAILABLE": False}  # PS3.3 C.4.23.1.1
 
@@ -66,9 +79,9 @@ class _Refused(Exception):
         self.status = status
 
 
-def offered(desk: Desk) -> list[PresentationContext]:
+def offered(kinds: Collection[Kind]) -> list[PresentationContext]:
     """The listener's contexts."""
-    return [build_context(sop_class) for sop_class, kind in _KIND.items() if kind in desk.kinds]
+    return [build_context(sop_class, list(COMMON)) for sop_class, kind in _KIND.items() if kind in kinds]
 
 
 def handlers(desk: Desk) -> list[evt.EventHandlerType]:

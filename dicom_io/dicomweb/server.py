@@ -11,7 +11,7 @@ import requests
 from dicom_io.errors import DicomError, Rejected, Unavailable
 
 # It may do so later: it waits for a request, is too early or too busy; or does not let us in until somebody mends that.
-_PASSING: Final = frozenset({401, 403, 408, 425, 429})
+PASSING: Final = frozenset({401, 403, 408, 425, 429})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,5 +58,5 @@ def refusal(server: Server, status: int) -> DicomError:
         return Unavailable(f"{server} answered {status} and does not let us in; renew the token or password")
     if 300 <= status < 400:
         return Rejected(f"{server} answered {status}: it is elsewhere now; name its new address")
-    kind = Unavailable if status in _PASSING or status >= 500 else Rejected
+    kind = Unavailable if status in PASSING or status >= 500 else Rejected
     return kind(f"{server} answered {status}")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as Items
@@ -23,6 +24,17 @@ class FailureReason(IntEnum):
     DOES_NOT_MATCH = 0xA900  # the data set and what was said of it
     CANNOT_UNDERSTAND = 0xC000
     SYNTAX_NOT_SUPPORTED = 0xC122
+
+
+MEANINGS: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        FailureReason.CLASS_NOT_SUPPORTED: "its SOP Class is not taken",
+        FailureReason.OUT_OF_RESOURCES: "the disk is below its watermark, or full; send again later",
+        FailureReason.DOES_NOT_MATCH: "it is of another study than the request names, or not what its header says",
+        FailureReason.CANNOT_UNDERSTAND: "it is no DICOM file, or lacks what identifies it",
+        FailureReason.SYNTAX_NOT_SUPPORTED: "its transfer syntax is not taken",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,10 @@ def associations(settings: Settings, at_work: Iterable[Service]) -> Section:
         ("Longest PDU that is read", f"{connection.LONGEST_PDU} bytes; a longer one ends the connection"),
         ("Associations at a time with a PACS", f"one for each document, of {settings.delivery.workers} cases at most"),
         ("Asynchronous operations window", "not negotiated"),
-        ("Negotiations beyond presentation contexts", "role selection, for N-EVENT-REPORT as SCP"),
+        (
+            "Negotiations beyond presentation contexts",
+            "role selection: SCP of N-EVENT-REPORT, and of C-STORE with C-GET",
+        ),
     )
     return Section(
         "Network communication details",
@@ -63,10 +66,12 @@ def configuration(settings: Settings) -> Section:
             f"{pacs.timeout_seconds:g} s",
             ", ".join(pacs.shapes),
             "yes" if pacs.commitment else "no",
+            "yes" if pacs.count_instances else "no",
+            pacs.priors,
         )
         for pacs in settings.pacs
     ]
-    head = ("PACS", "AE title", "Address", "TLS", "Longest wait for an answer", "Sent as", "Storage commitment")
+    head = ("PACS", "AE title", "Address", "TLS", "Longest wait", "Sent as", "Commitment", "Counted", "Earlier studies")
     with_tls = {pacs.ae_title for pacs in settings.pacs if pacs.tls}
     reports = [
         (code(ae_title), f"{address.host}:{address.port}", "yes" if address.tls or ae_title in with_tls else "no")
@@ -80,11 +85,28 @@ def configuration(settings: Settings) -> Section:
             "meaning. AE titles, addresses and ports of peers are fixed there; none is learnt from the network.",
             table(head, rows) or "No PACS is set.",
             table(("Storage commitment is answered to", "Address", "TLS"), reports),
+            table(("Modality worklist", "Address", "TLS", "Longest wait"), _worklist(settings)),
+            table(("Web server", "URL"), _web_servers(settings)),
             f"After a failure the pause is {delivery.first_retry_seconds:g} s; it doubles each time, up to "
             f"{delivery.longest_retry_seconds:g} s, and after {delivery.attempts} attempts a document is a dead "
             "letter.",
         ),
     )
+
+
+def _worklist(settings: Settings) -> Iterator[tuple[str, ...]]:
+    if one := settings.modality_worklist:
+        address, tls = f"{one.host}:{one.port}", "yes" if one.tls else "no"
+        yield code(one.ae_title), address, tls, f"{one.timeout_seconds:g} s"
+
+
+def _web_servers(settings: Settings) -> Iterator[tuple[str, str]]:
+    yield from ((to.name, to.url) for to in settings.dicomweb)
+    by_web = (pacs for pacs in settings.pacs if pacs.priors == "dicomweb")
+    yield from ((f"{pacs.name}, earlier studies", pacs.dicomweb_url or "") for pacs in by_web)
+    if settings.workitems:
+        yield "workitems", settings.workitems.url
+        yield "workitems' inputs", settings.workitems.retrieve_url or settings.workitems.url
 
 
 def security(settings: Settings) -> Section:
@@ -114,12 +136,21 @@ def _secured(settings: Settings) -> Iterator[str]:
         yield f"Associations are accepted by {profile}; senders {shown} a certificate."
     if settings.listener.plain:
         yield "Associations are accepted without TLS: whoever reaches the port is told apart by AE title alone."
-    with_tls = [pacs.name for pacs in settings.pacs if pacs.tls]
-    without = [pacs.name for pacs in settings.pacs if not pacs.tls]
+    worklist = settings.modality_worklist
+    called = [(pacs.name, pacs.tls) for pacs in settings.pacs] + ([("the worklist", worklist.tls)] if worklist else [])
+    with_tls = [name for name, tls in called if tls]
+    without = [name for name, tls in called if not tls]
     if with_tls:
         yield f"Associations with {', '.join(with_tls)} are opened by {profile}; its certificate must name its host."
     if without:
         yield f"Associations with {', '.join(without)} are opened without TLS."
+    https = "with HTTPS" if settings.web.certificate or settings.web.behind_https else "without HTTPS"
+    yield f"Requests over the web are accepted {https}, each with a bearer token of the scope that it needs."
+    if any(_web_servers(settings)):
+        yield (
+            "Requests over the web go where the URLs above say and are not redirected: by HTTPS (this machine apart), "
+            "with the token or password that is set. The server's certificate must name its host."
+        )
     yield "Digital signatures and encrypted attributes are kept as they came, neither checked nor made."
 
 

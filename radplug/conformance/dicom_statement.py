@@ -11,7 +11,7 @@ from dicom_io.draft_object import SERIES_DESCRIPTION
 from dicom_io.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from radplug import __version__
 from radplug.conformance.communication import associations, configuration, security
-from radplug.conformance.facts import INVESTIGATIONAL, Category, Context, Role, Service
+from radplug.conformance.facts import DIMSE, INVESTIGATIONAL, Category, Context, Role, Service
 from radplug.conformance.markdown import Section, bullets, code, document, table
 from radplug.conformance.objects import attributes
 from radplug.conformance.services import services
@@ -25,7 +25,9 @@ def statement(settings: Settings, on: date) -> str:
     at_work = [service for service in everything if service.on]
     syntaxes = _Syntaxes(at_work)
     sections = (
-        Section("Overview", (_OVERVIEW, _supported(at_work), _missing(at_work)), (_off(everything),)),
+        Section(
+            "Overview", (_OVERVIEW, _supported(at_work), _on_the_web(at_work), _missing(at_work)), (_off(everything),)
+        ),
         _introduction(),
         _model(settings, at_work),
         Section(
@@ -69,10 +71,15 @@ def _supported(at_work: Iterable[Service]) -> str:
         for sop_class in service.sop_classes:
             roles.setdefault((service.category, sop_class), set()).add(service.role)
     rows = [
-        (category, UID(sop_class).name, code(sop_class), *("yes" if role in found else "no" for role in Role))
+        (category, UID(sop_class).name, code(sop_class), *("yes" if role in found else "no" for role in DIMSE))
         for (category, sop_class), found in sorted(roles.items(), key=lambda item: list(Category).index(item[0][0]))
     ]
-    return table(("Service class", "SOP Class", "UID", *Role), rows)
+    return table(("Service class", "SOP Class", "UID", *DIMSE), rows)
+
+
+def _on_the_web(at_work: Iterable[Service]) -> str:
+    rows = [(service.category, service.name, service.role) for service in at_work if service.web]
+    return table(("Service class", "Web service", "Role"), rows)
 
 
 def _missing(at_work: Iterable[Service]) -> str:
@@ -181,7 +188,8 @@ def _specified(service: Service, syntaxes: _Syntaxes) -> Section:
         blocks += [f"Presentation contexts that are proposed{peers}:", contexts(service.proposed)]
     if service.answers:
         answers = [(f"{status:04X}H", meaning) for status, meaning in service.answers.items()]
-        blocks += ["Statuses that are answered:", table(("Status", "Meaning"), answers)]
+        what = "Failure Reasons of single instances" if service.web else "Statuses that are answered"
+        blocks += [f"{what}:", table(("Status", "Meaning"), answers)]
     if service.on_answers:
         blocks += [
             "What is done about a peer's answers:",

@@ -28,6 +28,11 @@ class Category(StrEnum):
 class Role(StrEnum):
     SCU = "SCU"
     SCP = "SCP"
+    USER_AGENT = "user agent"
+    ORIGIN_SERVER = "origin server"
+
+
+DIMSE: Final = (Role.SCU, Role.SCP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,4 +78,6 @@ class Service:
 
     @property
     def sop_classes(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(context.sop_class_uid for context in (*self.accepted, *self.proposed)))
+        """Without those for which we are called back as the other role, on associations that we open."""
+        proposed = (context for context in self.proposed if context.roles == "default")
+        return tuple(dict.fromkeys(context.sop_class_uid for context in (*self.accepted, *proposed)))

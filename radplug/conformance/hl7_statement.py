@@ -11,6 +11,7 @@ from hl7.message import CHARACTER_SETS, Message
 from hl7.oru import TextStyle
 from radplug import __version__
 from radplug.conformance.facts import INVESTIGATIONAL
+from radplug.conformance.fhir_statement import fhir, fhircast
 from radplug.conformance.markdown import Section, code, document, table
 from radplug.conformance.messages import HEADER, RECEIVED, Reading, sent
 from radplug.settings import ReportingDestination, Settings
@@ -22,12 +23,14 @@ def statement(settings: Settings, on: date) -> str:
         table(("", ""), (("Product", f"radplug {__version__}"), ("Date of this document", on.isoformat()))),
         "Written by `radplug conformance` from the settings of this site and from the code, not by hand.",
     )
-    received = _received(settings) if settings.hl7.on else ("None: `hl7.port` is not set.",)
+    received = _received(settings) if settings.hl7.on else ("None: neither `hl7.port` nor `[hl7.tls]` is set.",)
     parts = _messages() if settings.hl7.on else ()
     sections = (
         Section("Overview", (INVESTIGATIONAL, _overview(settings))),
         Section("Messages that are received", tuple(received), tuple(parts)),
         Section("Messages that are sent", _sent(settings), tuple(_to(settings, to) for to in settings.reporting)),
+        fhir(settings),
+        fhircast(settings),
     )
     return document("HL7 statement of radplug", cover, sections)
 
@@ -38,17 +41,36 @@ def _overview(settings: Settings) -> str:
         ("out", "ORU^R01", to.version, f"a draft report, to {to.name}{', as text and as a PDF' if to.pdf else ''}")
         for to in settings.reporting
     ]
+    rows += [("out", "FHIR DiagnosticReport", "R4", f"a draft report, to {to.name}") for to in settings.fhir]
+    if settings.fhircast.on:
+        rows.append(("both", "FHIRcast", "3.0.0", "dictation from reporting sessions, and drafts into them"))
     return table(("Direction", "Message", "Version", "What it is"), rows) or "No messages are received or sent."
+
+
+_TLS: Final = "TLS 1.2 or 1.3 by BCP 195 (ECDHE with AES-GCM or ChaCha20)"
+
+
+def _transport(to: ReportingDestination) -> str:
+    if not to.tls:
+        return "MLLP release 1 over TCP, without TLS"
+    ours = "ours is shown" if to.tls.certificate else "we show none"
+    return f"MLLP release 1 with {_TLS}; its certificate must name {to.tls.server_name or to.host}, {ours}"
 
 
 def _received(settings: Settings) -> Iterator[str]:
     ours = settings.hl7
+    ports = [f"{ours.port}"] if ours.port is not None else []
+    transport = ["plain"] if ports else []
+    if ours.tls:
+        shown = "must show" if ours.tls.require_client_certificate else "may show"
+        ports.append(f"{ours.tls.port} with TLS")
+        transport.append(f"with {_TLS}; senders {shown} a certificate")
     named = "; ".join(f"{code(sender)}: {charset}" for sender, charset in ours.character_sets.items())
     yield table(
         ("Parameter", "Value"),
         (
-            ("Transport", "MLLP release 1 over TCP, without TLS; connections may stay open"),
-            ("Listens on", f"{ours.host}, port {ours.port}"),
+            ("Transport", f"MLLP release 1 over TCP, {', or '.join(transport)}; connections may stay open"),
+            ("Listens on", f"{ours.host}, port {' and '.join(ports)}"),
             ("Senders that are let in", ", ".join(ours.addresses)),
             ("Longest message", f"{mllp.MAXIMUM_BYTES} bytes; a longer one ends the connection"),
             ("A connection without a byte ends after", f"{listener.IDLE_SECONDS:g} s"),
@@ -99,7 +121,7 @@ def _sent(settings: Settings) -> tuple[str, ...]:
     if not settings.reporting:
         return ("None: no `[[reporting]]` is set.",)
     return (
-        "Each message goes on a connection of its own, in UTF-8, over MLLP without TLS; to each system one at a "
+        "Each message goes on a connection of its own, in UTF-8, over MLLP; to each system one at a "
         "time, in the order in which they were made. A message sent again is the same to the byte, with the same "
         "MSH-10. A corrected draft is a message with the same order numbers and status. OBR-25 and OBX-11 are R or P "
         "and never final; OBR-32 to OBR-35 and OBX-16 are empty, because nobody has read the draft.",
@@ -126,6 +148,7 @@ def _to(settings: Settings, to: ReportingDestination) -> Section:
         ("Parameter", "Value"),
         (
             ("Address", f"{to.host}:{to.port}"),
+            ("Transport", _transport(to)),
             ("Longest wait for an answer", f"{to.timeout_seconds:g} s"),
             ("Version (MSH-12)", to.version),
             ("Text (OBX-5)", _STYLES[to.text_style]),

@@ -8,12 +8,13 @@ from typing import Final
 
 from pydicom.uid import ExplicitVRLittleEndian
 
-from dicom_io import committing, listener, offered, sending
+from dicom_io import committing, listener, offered, sending, signalling
+from dicom_io.signals import Kind
+from radplug.conformance import queries, web_services
 from radplug.conformance.facts import Category, Context, Role, Service
+from radplug.conformance.statuses import DEAD_LETTER, hexadecimal, ranges, tried_again
 from radplug.settings import Settings
 from radplug.shapes import SOP_CLASSES
-
-_FINAL: Final = "a dead letter: listed, and sent again when somebody asks for it"
 
 
 def services(settings: Settings) -> tuple[Service, ...]:
@@ -35,15 +36,17 @@ def _verification_scp(_: Settings) -> Service:
 
 
 def _verification_scu(settings: Settings) -> Service:
+    worklist = settings.modality_worklist
+    asked = (*(pacs.name for pacs in settings.pacs), *((worklist.ae_title,) if worklist else ()))
     return Service(
         "Verification",
         Category.CONNECTIVITY,
         Role.SCU,
-        on=bool(settings.pacs),
+        on=bool(asked),
         setting="[[pacs]]",
         proposed=Context.of([offered.verification()]),
-        peers=tuple(pacs.name for pacs in settings.pacs),
-        behaviour=("Each PACS is sent a C-ECHO by `radplug doctor`, and by nothing else.",),
+        peers=asked,
+        behaviour=("Each is sent a C-ECHO by `radplug doctor`, and by nothing else.",),
     )
 
 
@@ -62,8 +65,9 @@ def _storage_scp(settings: Settings) -> Service:
             "The same bytes again are answered as a success, and kept once. Other bytes under the same SOP Instance "
             "UID are kept as well, and the newest count.",
             "An object that radplug itself has made is kept when it comes back, and never taken for input.",
-            "The end of an association is not the end of a study. A study is complete when nothing has come for "
-            f"{quiet:g} s, or {at_most:g} s after its first instance; a later image opens it again.",
+            "The end of an association is not the end of a study. A study is complete when all that was announced of "
+            f"it is here; else when nothing has come for {quiet:g} s and nothing is missing; and {at_most:g} s after "
+            "its first instance in any case. A later image opens it again.",
             "radplug is no archive: what it keeps cannot be queried or retrieved by DICOM.",
         ),
         answers=listener.MEANINGS,
@@ -90,11 +94,11 @@ def _storage_scu(settings: Settings) -> Service:
             "or not fit, is not sent.",
         ),
         on_answers={
-            f"0000H, any warning, {_hex(sending.THERE_ALREADY)} (it is there already)": "the document has arrived",
-            _ranges(sending.PASSING): _passing(settings),
-            "any other": _FINAL,
-            "no answer, no association, or a transient rejection": _passing(settings),
-            "a permanent rejection, or no context accepted": _FINAL,
+            f"0000H, any warning, {hexadecimal(sending.THERE_ALREADY)} (it is there)": "the document has arrived",
+            ranges(sending.PASSING): tried_again(settings),
+            "any other": DEAD_LETTER,
+            "no answer, no association, or a transient rejection": tried_again(settings),
+            "a permanent rejection, or no context accepted": DEAD_LETTER,
         },
     )
 
@@ -121,7 +125,7 @@ def _commitment_scu(settings: Settings) -> Service:
         answers=committing.MEANINGS,
         on_answers={
             "0000H to N-ACTION": "the confirmation is waited for",
-            f"{_ranges(committing.PASSING)}, no answer": "asked again, with pauses that grow, until the answer is late",
+            f"{ranges(committing.PASSING)}, no answer": "asked again, with pauses that grow, until the answer is late",
             "any other": "as if the instance were not kept",
         },
     )
@@ -147,38 +151,54 @@ def _commitment_scp(settings: Settings) -> Service:
             "until the site deletes them; radplug deletes none.",
         ),
         answers=committing.MEANINGS,
-        on_answers={"0000H to N-EVENT-REPORT": "the sender is told", "any other, or no answer": _passing(settings)},
+        on_answers={"0000H to N-EVENT-REPORT": "the sender is told", "any other, or no answer": tried_again(settings)},
     )
+
+
+def _announced(settings: Settings, kind: Kind, name: str, behaviour: str) -> Service:
+    return Service(
+        name,
+        Category.WORKFLOW,
+        Role.SCP,
+        on=kind in settings.assembly.signals,
+        setting="assembly.signals",
+        accepted=Context.of(signalling.offered([kind])),
+        behaviour=(behaviour, "A study of which all that was announced is here closes at once; others wait."),
+        answers=signalling.MEANINGS,
+    )
+
+
+def _mpps_scp(settings: Settings) -> Service:
+    behaviour = "N-CREATE and N-SET are taken. Performed images are those of SOP Classes that the listener takes."
+    return _announced(settings, Kind.MPPS, "Modality Performed Procedure Step", behaviour)
+
+
+def _ian_scp(settings: Settings) -> Service:
+    behaviour = "N-CREATE is taken. Instances that are neither ONLINE nor NEARLINE count as withdrawn."
+    return _announced(settings, Kind.IAN, "Instance Availability Notification", behaviour)
 
 
 SERVICES: Final[tuple[Callable[[Settings], Service], ...]] = (
     _storage_scp,
     _storage_scu,
+    web_services.stow_origin,
+    web_services.stow_user,
     _commitment_scu,
     _commitment_scp,
+    queries.count_find,
+    queries.priors_find,
+    queries.priors_move,
+    queries.priors_get,
+    web_services.priors_user,
+    queries.worklist_find,
+    _mpps_scp,
+    _ian_scp,
+    web_services.workitems_user,
+    web_services.inputs_user,
     _verification_scp,
     _verification_scu,
 )
 
 
-def _passing(settings: Settings) -> str:
-    return f"tried again, with pauses that grow, up to {settings.delivery.attempts} times"
-
-
 def _preferred_first(syntaxes: Collection[str]) -> tuple[str, ...]:
     return tuple(syntax for syntax in (*offered.UNCOMPRESSED, *offered.COMPRESSED) if syntax in syntaxes)
-
-
-def _ranges(statuses: Collection[int]) -> str:
-    """`0110H, A700H to A7FFH`."""
-    runs: list[list[int]] = []
-    for status in sorted(statuses):
-        if runs and status == runs[-1][-1] + 1:
-            runs[-1].append(status)
-        else:
-            runs.append([status])
-    return ", ".join(_hex(run[0]) + (f" to {_hex(run[-1])}" if len(run) > 1 else "") for run in runs)
-
-
-def _hex(status: int) -> str:
-    return f"{status:04X}H"

@@ -11,7 +11,7 @@ import json
 import re
 import ssl
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import httpx2
@@ -25,7 +25,7 @@ from radplug.fhir.validated import validated
 
 JSON = "application/fhir+json"
 # Somebody was faster, we may not (yet), or there is too much to do: it may be otherwise the next time.
-_LATER = frozenset({401, 403, 408, 409, 412, 423, 425, 429})
+LATER: Final = frozenset({401, 403, 408, 409, 412, 423, 425, 429})
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def _asked(client: httpx2.Client, method: str, path: str, **given: Any) -> httpx
     if answer.is_success:
         return answer
     text = f"{method} {path.partition('/')[0]}: {answer.status_code}{_why(answer)}"
-    raise Unavailable(text) if answer.is_server_error or answer.status_code in _LATER else Refused(text)
+    raise Unavailable(text) if answer.is_server_error or answer.status_code in LATER else Refused(text)
 
 
 def _why(answer: httpx2.Response) -> str:

@@ -93,7 +93,7 @@ MAY_IMPORT = {
         *("radplug.records", "radplug.settings", "dicom_io"),
     },
     "radplug.conformance": {
-        *("radplug", "radplug.domain", "radplug.settings", "radplug.shapes"),
+        *("radplug", "radplug.domain", "radplug.fhir", "radplug.settings", "radplug.shapes"),
         *("dicom_io", "hl7"),
     },
     "radplug.certificates": {"radplug.findings", "radplug.settings", "dicom_io"},

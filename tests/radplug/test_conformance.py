@@ -160,7 +160,11 @@ def test_roles_and_limits_are_those_that_are_stated(site: tuple[Statement, Setti
 def test_what_is_off_is_said_to_be_off_and_where_it_is_switched_on(build: Callable[..., House]) -> None:
     statement = Statement(dicom_statement.statement(build().settings, TODAY))
     ((_, rows),) = statement.section("Off at this site").tables("Service", "Role", "Setting")
-    assert {setting for *_, setting in rows} == {"[[pacs]]", "[[pacs]] commitment", "listener.commitment"}
+    assert {setting for *_, setting in rows} == {
+        *("[[pacs]]", "[[pacs]] commitment", "[[pacs]] count_instances", "[[pacs]] priors", "listener.commitment"),
+        *(f'[[pacs]] priors = "{way}"' for way in ("c-move", "c-get", "dicomweb")),
+        *("[[dicomweb]]", "[modality_worklist]", "[workitems]"),
+    }
     assert PUSH not in {uid for uid, _ in stated(statement, "accepted")}
     assert not stated(statement, "proposed")
 
