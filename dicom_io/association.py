@@ -16,7 +16,7 @@ from pynetdicom.pdu import A_ASSOCIATE_RJ
 from pynetdicom.pdu_primitives import A_ASSOCIATE, SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
-from dicom_io.checkpoint import Checkpoint
+from dicom_io.association_checkpoint import Checkpoint
 from dicom_io.connection import LONGEST_PDU, limit_connection
 from dicom_io.errors import DicomError, Rejected, Unavailable
 from dicom_io.tls import explained

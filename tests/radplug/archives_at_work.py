@@ -8,7 +8,7 @@ import subprocess
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -135,7 +135,7 @@ def with_report(study: SyntheticStudy, text: str, flag: str = "FINAL") -> Synthe
     document.CompletionFlag = "COMPLETE"
     file = study.files[0].with_name(f"report-{len(study.files)}.dcm")
     document.save_as(file)
-    return SyntheticStudy((*study.files, file), study.study_uid, study.order)
+    return replace(study, files=(*study.files, file))
 
 
 def of_patient(study: SyntheticStudy, **facts: str) -> None:

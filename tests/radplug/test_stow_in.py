@@ -118,7 +118,9 @@ def test_dicomweb_client_sends_a_study_and_it_is_kept_to_the_last_byte(
     for row, file in zip(rows, study.files, strict=True):
         assert site.store.holds(row.file, row.sha256)
         assert dcmread(site.store.path(row.file)) == dcmread(file)
-    assert noted(site) == [("token:ct-one", {"new": 2, "duplicate": 0, "ours": 0, "refused": 0})]
+    assert noted(site) == [
+        ("token:ct-one", {"new": 2, "duplicate": 0, "ours": 0, "mended": 0, "prior": 0, "refused": 0})
+    ]
 
 
 def test_sent_again_nothing_is_doubled(site: House, sender: Sender, study: SyntheticStudy) -> None:
@@ -128,7 +130,7 @@ def test_sent_again_nothing_is_doubled(site: House, sender: Sender, study: Synth
     assert first.headers["Content-Type"] == "application/dicom+json"
     assert told(first) == told(second) == {"stored": uids(study)}
     assert len(kept(site)) == 2
-    assert noted(site)[1][1] == {"new": 0, "duplicate": 2, "ours": 0, "refused": 0}
+    assert noted(site)[1][1] == {"new": 0, "duplicate": 2, "ours": 0, "mended": 0, "prior": 0, "refused": 0}
 
 
 def test_of_a_body_in_which_some_is_damaged_the_rest_is_kept(

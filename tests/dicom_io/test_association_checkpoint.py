@@ -8,7 +8,7 @@ from typing import cast
 
 from pynetdicom.association import Association
 
-from dicom_io.checkpoint import Checkpoint
+from dicom_io.association_checkpoint import Checkpoint
 
 
 class Reactor(threading.Thread):
