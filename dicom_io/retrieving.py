@@ -4,7 +4,7 @@ it send one to us, or getting it on the association that asks."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -128,10 +128,22 @@ def require_one(patient_id: str) -> None:
         raise Rejected("a Patient ID is wanted that is not empty and has none of *, ? and backslash: it asks for one")
 
 
-def move_study(study_uid: str, to: str, peer: Peer, *, calling_ae: str, timeout: float, seconds: float) -> int:
+def move_study(
+    study_uid: str,
+    to: str,
+    peer: Peer,
+    *,
+    series_uid: str = "",
+    instance_uids: Collection[str] = (),
+    calling_ae: str,
+    timeout: float,
+    seconds: float,
+) -> int:
     """Has the peer send a study to the AE title `to`, which it must know; how many instances it says that it sent.
 
     Args:
+        series_uid: of one series, which alone is wanted; empty: all of the study.
+        instance_uids: those that are wanted of the series; none: all of it. Without `series_uid` they cannot be named.
         timeout: seconds for the association, and then for each answer.
         seconds: for all of it; what has come by then has come.
 
@@ -141,11 +153,20 @@ def move_study(study_uid: str, to: str, peer: Peer, *, calling_ae: str, timeout:
     """
     contexts, deadline = [proposed(MOVE)], time.monotonic() + seconds
     with associated(peer, contexts, calling_ae=calling_ae, timeout=timeout, answers=ANSWERS) as association:
-        return _sent(association.send_c_move(_wanted(study_uid), to, MOVE), association, peer, deadline)
+        wanted = _part(study_uid, series_uid, instance_uids)
+        return _sent(association.send_c_move(wanted, to, MOVE), association, peer, deadline)
 
 
 def get_study(
-    study_uid: str, take: Callable[[Arrival], None], peer: Peer, *, calling_ae: str, timeout: float, seconds: float
+    study_uid: str,
+    take: Callable[[Arrival], None],
+    peer: Peer,
+    *,
+    series_uid: str = "",
+    instance_uids: Collection[str] = (),
+    calling_ae: str,
+    timeout: float,
+    seconds: float,
 ) -> int:
     """Gets a study, each instance handed to `take`; how many the peer says that it sent. Otherwise as `move_study`.
 
@@ -174,13 +195,24 @@ def get_study(
         handlers=[(evt.EVT_C_STORE, stored)],
         roles=[build_role(kind.abstract_syntax or "", scp_role=True) for kind in kinds],
     ) as association:
-        return _sent(association.send_c_get(_wanted(study_uid), GET), association, peer, deadline)
+        wanted = _part(study_uid, series_uid, instance_uids)
+        return _sent(association.send_c_get(wanted, GET), association, peer, deadline)
 
 
 def _wanted(study_uid: str, level: str = "STUDY") -> Dataset:
     wanted = Dataset()
     wanted.QueryRetrieveLevel = level
     wanted.StudyInstanceUID = study_uid
+    return wanted
+
+
+def _part(study_uid: str, series_uid: str, instance_uids: Collection[str]) -> Dataset:
+    if not series_uid:
+        return _wanted(study_uid)
+    wanted = _wanted(study_uid, "IMAGE" if instance_uids else "SERIES")
+    wanted.SeriesInstanceUID = series_uid
+    if instance_uids:
+        wanted.SOPInstanceUID = sorted(instance_uids)
     return wanted
 
 

@@ -11,8 +11,8 @@ from pydicom import Dataset
 from pydicom.sequence import Sequence as Items
 
 from dicom_io.commitment import Reference
-from dicom_io.dicomweb.workitems import Code
 from dicom_io.sop_reference import sop_reference
+from dicom_io.workitems import Code
 
 REPORTING = Code("110005", "DCM", "Interpretation")
 UNSPECIFIED = Code("110513", "DCM", "Discontinued for unspecified reason")
