@@ -21,6 +21,7 @@ from radplug.settings import (
     PeerTlsSettings,
     Settings,
     Trusted,
+    UpsPeerSettings,
 )
 
 WARNING_TIME = timedelta(days=30)
@@ -33,7 +34,7 @@ def accepting(settings: ListenerTlsSettings) -> Contexts:
     )
 
 
-def calling(called: PacsDestination | ModalityWorklistSettings) -> Callable[[], Peer]:
+def calling(called: PacsDestination | ModalityWorklistSettings | UpsPeerSettings) -> Callable[[], Peer]:
     """The peer as it is to be called each time. What it gives raises UnusableCertificate."""
     return _called(Peer(called.ae_title, called.host, called.port), called.tls)
 
@@ -74,8 +75,10 @@ def findings(settings: Settings) -> Iterator[Finding]:
     for about, port in (("TLS of the listener", settings.listener.tls), ("TLS of HL7 in", settings.hl7.tls)):
         if port:
             yield _finding(about, accepting(port), _files(port))
-    worklist = settings.modality_worklist
+    worklist, workitems = settings.modality_worklist, settings.workitems
     asked = [("TLS with the modality worklist", worklist.tls)] if worklist else []
+    if workitems and workitems.peer:
+        asked.append(("TLS with the workitems' peer", workitems.peer.tls))
     pacs = ((f"TLS with PACS {one.name}", one.tls) for one in settings.pacs)
     reporting = ((f"TLS with reporting system {one.name}", one.tls) for one in settings.reporting)
     for about, peer in (*asked, *pacs, *reporting):

@@ -9,24 +9,29 @@ from urllib.parse import urlsplit
 from dicom_io.dicomweb.server import Server
 from dicom_io.errors import Unavailable
 from radplug.findings import Finding
-from radplug.settings import Settings, SettingsError, WebService
+from radplug.settings import Settings, SettingsError, WebAccess, WebService
 from radplug.settings.values import secret_in
 
 
-def server(service: WebService, at: str | None = None) -> Server:
-    """As it is to be asked this time, elsewhere than at its `url` where that is given: a renewed secret counts at once.
+def server(service: WebService) -> Server:
+    """As it is to be asked this time: a renewed secret counts at once. Raises as `server_at` does."""
+    return server_at(service.url, service)
+
+
+def server_at(url: str, access: WebAccess) -> Server:
+    """The one at an address, with what lets us in there as it is now.
 
     Raises:
         Unavailable: a secret cannot be read.
     """
     try:
         return Server(
-            url=(at or service.url).rstrip("/"),
-            timeout=service.timeout_seconds,
-            token=secret_in(service.token_file, "token_file") if service.token_file else "",
-            user=service.user,
-            password=secret_in(service.password_file, "password_file") if service.password_file else "",
-            ca=service.ca,
+            url=url.rstrip("/"),
+            timeout=access.timeout_seconds,
+            token=secret_in(access.token_file, "token_file") if access.token_file else "",
+            user=access.user,
+            password=secret_in(access.password_file, "password_file") if access.password_file else "",
+            ca=access.ca,
         )
     except SettingsError as error:
         raise Unavailable(str(error)) from None
@@ -35,20 +40,22 @@ def server(service: WebService, at: str | None = None) -> Server:
 def findings(settings: Settings, wait: float) -> Iterator[Finding]:
     """Whether each can be reached, and its secret be read."""
     for service in settings.dicomweb:
-        yield _finding(f"DICOMweb server {service.name}", service, wait)
-    if settings.workitems:
-        yield _finding("UPS-RS server", settings.workitems, wait)
+        yield _finding(f"DICOMweb server {service.name}", service.url, service, wait)
+    if (workitems := settings.workitems) and workitems.url:
+        yield _finding("UPS-RS server", workitems.url, workitems, wait)
+    if workitems and workitems.retrieve_url:
+        yield _finding("server of workitems' images", workitems.retrieve_url, workitems, wait)
 
 
-def _finding(about: str, service: WebService, wait: float) -> Finding:
-    parts = urlsplit(service.url)
+def _finding(about: str, url: str, access: WebAccess, wait: float) -> Finding:
+    parts = urlsplit(url)
     where = (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
     try:
-        server(service)
-        socket.create_connection(where, min(wait, service.timeout_seconds)).close()
+        server_at(url, access)
+        socket.create_connection(where, min(wait, access.timeout_seconds)).close()
     except Unavailable as error:
         return Finding(about, False, str(error))
     except OSError as error:
-        text = f"{service.url} cannot be reached ({error.strerror or 'time-out'}); check url and firewall"
+        text = f"{url} cannot be reached ({error.strerror or 'time-out'}); check url and firewall"
         return Finding(about, False, text)
-    return Finding(about, True, f"{service.url} accepts connections; only a request shows whether it lets us in")
+    return Finding(about, True, f"{url} accepts connections; only a request shows whether it lets us in")

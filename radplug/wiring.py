@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from radplug.prior_reports import PriorReports
 
 DEMO_CHECKPOINT = Path(__file__).parents[1] / "model_runtime" / "weights" / "demo"
-SOURCE = "UPS-RS"  # stands where a sender's AE title does, with what a workitem has us fetch
+SOURCE = "UPS-RS"  # stands where a sender's AE title does, with what a workitem has us fetch by WADO-RS
 PAUSE_AFTER_FAILURE = timedelta(seconds=5)
 
 
@@ -250,7 +250,9 @@ class House:
         s = self.settings
         if s.listener.accept_any_calling_ae:
             return None
-        others = {SOURCE} if s.workitems else set()
+        others = set[str]()
+        if s.workitems:  # a PACS is the sender also of what it gives by C-GET
+            others |= {SOURCE} if s.workitems.images_url else {pacs.ae_title for pacs in s.pacs}
         if self.database.is_current():
             others |= {token.sender for token in self.tokens.all() if "store" in token.scopes}
         return frozenset(s.listener.calling_ae_titles) | others

@@ -1,4 +1,4 @@
-"""Workitems of the site's UPS-RS server (IHE AIW-I): found, claimed, their images fetched, and told what came of them.
+"""The site's workitems (IHE AIW-I): found, claimed, their images fetched, and told what came of them.
 
 A row says what the next step of each is, and holds the transaction before the claim is made: whatever is broken off
 is taken up again, and a claim of which we do not know whether it was heard is still ours.
@@ -13,33 +13,26 @@ from datetime import timedelta
 import structlog
 from pydicom import Dataset
 
+from dicom_io import performed
 from dicom_io.commitment import Reference
-from dicom_io.dicomweb import performed
-from dicom_io.dicomweb.fetching import fetch
-from dicom_io.dicomweb.performed import Output
-from dicom_io.dicomweb.workitems import Code, Conflict, Input, Step, Workitem, Workitems
-from dicom_io.errors import DicomError, NoSpace, Unavailable
-from dicom_io.offered import supports
+from dicom_io.errors import DicomError, NoSpace, Unavailable, UnusableCertificate
+from dicom_io.performed import Output
 from dicom_io.reading import read_instance
-from radplug import pipeline, web_services
+from dicom_io.workitems import Code, Conflict, Step, Workitem, Workitems
 from radplug.asking.choosing import choose
+from radplug.asking.inputs import CannotBeDone, Inputs
+from radplug.asking.workitems import workitems_of
 from radplug.domain import Case, CaseState, DeliveryState
 from radplug.logs import told
 from radplug.records.workitems import Claim, WorkitemState
 from radplug.settings import WorkitemsSettings
-from radplug.wiring import SOURCE, House
+from radplug.wiring import House
 
 TICK = 0.25  # seconds
 MOST = 100  # workitems of an answer, in which a server that heeds no key may name others' as well
-# What workitems are looked for by: Input Readiness State, Procedure Step State, and code values of the two sequences.
-READINESS, STATE, STATION, CODE = "00404041", "00741000", "00404025.00080100", "00404018.00080100"
 NOT_DRAFTED = (CaseState.NOT_DRAFTED, CaseState.FAILED)
 
 log = structlog.get_logger(__name__)
-
-
-class CannotBeDone(Exception):
-    """The workitem asks for what is not to be had here; the text is the reason that its server is told."""
 
 
 class Performer:
@@ -50,6 +43,7 @@ class Performer:
         self._station = Code(*settings.station.split("^"))
         self._code = Code(*settings.code.split("^")) if settings.code else None
         self._pause = timedelta(seconds=settings.poll_seconds)
+        self._workitems, self._inputs = workitems_of(house, settings), Inputs(house, settings)
 
     def run(self, stop: threading.Event) -> None:
         """Look for workitems, and take each a step further, until told to stop."""
@@ -71,10 +65,7 @@ class Performer:
         room = self._settings.at_once - house.claims.open()
         if room <= 0:
             return
-        keys = {READINESS: "READY", STATE: Step.SCHEDULED.value, STATION: self._station.value}
-        if self._code:
-            keys[CODE] = self._code.value
-        for workitem in self._server.search(keys, MOST):
+        for workitem in self._server.search(self._station, self._code, MOST):
             if room > 0 and self._is_ours(workitem):
                 room -= house.claims.set_out(workitem.uid, house.now())
 
@@ -83,7 +74,7 @@ class Performer:
         for claim in self._house.claims.due(self._house.now()):
             try:
                 self._step(claim)
-            except (Unavailable, NoSpace) as error:
+            except (Unavailable, UnusableCertificate, NoSpace) as error:
                 again = self._house.now() + self._house.policy.pause(claim.attempts + 1)
                 self._house.claims.postpone(claim, again, str(error))
                 log.warning("workitem postponed", workitem=claim.uid, reason=str(error))
@@ -94,7 +85,7 @@ class Performer:
 
     @property
     def _server(self) -> Workitems:
-        return Workitems(web_services.server(self._settings))
+        return self._workitems()
 
     def _is_ours(self, workitem: Workitem) -> bool:
         """Whatever a server makes of the keys that it was asked with."""
@@ -126,24 +117,13 @@ class Performer:
         house, workitem = self._house, self._server.retrieve(claim.uid)
         study_uid, count = _study_of(workitem), 0
         for each in (each for each in workitem.inputs if each.study_uid == study_uid):
-            count += self._fetch_input(each)
+            count += self._inputs.fetch(each)
         case = house.viewing.case_of_study(study_uid)
         if not count or case is None:
             raise CannotBeDone("none of the workitem's inputs is of a kind that is taken")
         taken = self._take_order(workitem, case)
         house.claims.move(claim, WorkitemState.FETCHED, house.now(), study_uid=study_uid)
         house.audit.note("workitem's inputs fetched", case.id, workitem=claim.uid, instances=count, order=taken)
-
-    def _fetch_input(self, wanted: Input) -> int:
-        server, count = web_services.server(self._settings, self._settings.retrieve_url), 0
-        for sent in fetch(server, wanted.study_uid, wanted.series_uid, source=SOURCE):
-            one = sent.instance
-            if wanted.instances and one.sop_instance_uid not in wanted.instances:
-                continue
-            if supports(one.sop_class_uid, one.transfer_syntax_uid):
-                pipeline.receive(self._house, one, sent.header, sent.data_set, SOURCE)
-                count += 1
-        return count
 
     def _take_order(self, workitem: Workitem, case: Case) -> bool:
         """What the workitem says of the order counts where none has come."""

@@ -86,6 +86,7 @@ def configuration(settings: Settings) -> Section:
             table(head, rows) or "No PACS is set.",
             table(("Storage commitment is answered to", "Address", "TLS"), reports),
             table(("Modality worklist", "Address", "TLS", "Longest wait"), _worklist(settings)),
+            table(("Workitems", "Address", "TLS", "Longest wait"), _workitems_peer(settings)),
             table(("Web server", "URL"), _web_servers(settings)),
             f"After a failure the pause is {delivery.first_retry_seconds:g} s; it doubles each time, up to "
             f"{delivery.longest_retry_seconds:g} s, and after {delivery.attempts} attempts a document is a dead "
@@ -100,13 +101,20 @@ def _worklist(settings: Settings) -> Iterator[tuple[str, ...]]:
         yield code(one.ae_title), address, tls, f"{one.timeout_seconds:g} s"
 
 
+def _workitems_peer(settings: Settings) -> Iterator[tuple[str, ...]]:
+    if (workitems := settings.workitems) and (one := workitems.peer):
+        address, tls = f"{one.host}:{one.port}", "yes" if one.tls else "no"
+        yield code(one.ae_title), address, tls, f"{workitems.timeout_seconds:g} s"
+
+
 def _web_servers(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from ((to.name, to.url) for to in settings.dicomweb)
     by_web = (pacs for pacs in settings.pacs if pacs.priors == "dicomweb")
     yield from ((f"{pacs.name}, earlier studies", pacs.dicomweb_url or "") for pacs in by_web)
-    if settings.workitems:
-        yield "workitems", settings.workitems.url
-        yield "workitems' inputs", settings.workitems.retrieve_url or settings.workitems.url
+    if (workitems := settings.workitems) and workitems.url:
+        yield "workitems", workitems.url
+    if workitems and workitems.images_url:
+        yield "workitems' inputs", workitems.images_url
 
 
 def security(settings: Settings) -> Section:
@@ -136,8 +144,9 @@ def _secured(settings: Settings) -> Iterator[str]:
         yield f"Associations are accepted by {profile}; senders {shown} a certificate."
     if settings.listener.plain:
         yield "Associations are accepted without TLS: whoever reaches the port is told apart by AE title alone."
-    worklist = settings.modality_worklist
+    worklist, workitems = settings.modality_worklist, settings.workitems
     called = [(pacs.name, pacs.tls) for pacs in settings.pacs] + ([("the worklist", worklist.tls)] if worklist else [])
+    called += [("the workitems' peer", workitems.peer.tls)] if workitems and workitems.peer else []
     with_tls = [name for name, tls in called if tls]
     without = [name for name, tls in called if not tls]
     if with_tls:

@@ -10,7 +10,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from dicom_io import committing, listener, offered, sending, signalling
 from dicom_io.signals import Kind
-from radplug.conformance import queries, web_services
+from radplug.conformance import pulled_workitems, queries, web_services
 from radplug.conformance.facts import Category, Context, Role, Service
 from radplug.conformance.statuses import DEAD_LETTER, hexadecimal, ranges, tried_again
 from radplug.settings import Settings
@@ -36,8 +36,9 @@ def _verification_scp(_: Settings) -> Service:
 
 
 def _verification_scu(settings: Settings) -> Service:
-    worklist = settings.modality_worklist
+    worklist, workitems = settings.modality_worklist, settings.workitems
     asked = (*(pacs.name for pacs in settings.pacs), *((worklist.ae_title,) if worklist else ()))
+    asked += (workitems.peer.ae_title,) if workitems and workitems.peer else ()
     return Service(
         "Verification",
         Category.CONNECTIVITY,
@@ -194,7 +195,10 @@ SERVICES: Final[tuple[Callable[[Settings], Service], ...]] = (
     _mpps_scp,
     _ian_scp,
     web_services.workitems_user,
+    pulled_workitems.ups_pull,
     web_services.inputs_user,
+    pulled_workitems.inputs_move,
+    pulled_workitems.inputs_get,
     _verification_scp,
     _verification_scu,
 )

@@ -86,15 +86,15 @@ def workitems_user(settings: Settings) -> Service:
         "Workitems by UPS-RS",
         Category.WORKFLOW,
         Role.USER_AGENT,
-        on=site is not None,
-        setting="[workitems]",
+        on=bool(site and site.url),
+        setting="[workitems] url",
         web=(
             "GET /workitems?{keys}",
             "GET /workitems/{workitem}",
             "PUT /workitems/{workitem}/state",
             "POST /workitems/{workitem}?transaction-uid={transaction}",
         ),
-        peers=(site.url,) if site else (),
+        peers=(site.url,) if site and site.url else (),
         behaviour=(
             f"As the performer (IHE AIW-I), in {workitems.MEDIA_TYPE}. Keys are Input Readiness State READY, Procedure "
             "Step State SCHEDULED, our Scheduled Station Name Code"
@@ -120,10 +120,10 @@ def inputs_user(settings: Settings) -> Service:
         "Retrieval of workitems' inputs by WADO-RS",
         Category.QUERY_RETRIEVE,
         Role.USER_AGENT,
-        on=site is not None,
+        on=bool(site and site.images_url),
         setting="[workitems]",
         web=(_RETRIEVE, f"{_RETRIEVE}/series/{{series}}"),
-        peers=(site.retrieve_url or site.url,) if site else (),
+        peers=(site.images_url,) if site and site.images_url else (),
         behaviour=(
             f"Instances are asked for as {_AS_KEPT}. Those that the listener would take are kept as it keeps them.",
             "They are fetched from the address that is set, whatever a workitem says.",

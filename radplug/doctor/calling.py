@@ -12,7 +12,7 @@ from hl7.errors import NoTls, Unavailable
 from radplug import certificates, web_services
 from radplug.doctor import fhir
 from radplug.findings import WAIT, Finding
-from radplug.settings import ModalityWorklistSettings, PacsDestination
+from radplug.settings import ModalityWorklistSettings, PacsDestination, UpsPeerSettings
 from radplug.wiring import House
 
 
@@ -21,13 +21,15 @@ def every_pacs(house: House) -> Iterator[Finding]:
         text = "no [[pacs]], [[dicomweb]], [[reporting]] or [[fhir]] is set, so drafts go nowhere; name one"
         yield Finding("destinations", False, text)
     for pacs in house.settings.pacs:
-        yield _echo(f"PACS {pacs.name}", pacs, house)
+        yield _echo(f"PACS {pacs.name}", pacs, pacs.timeout_seconds, house)
 
 
-def _echo(about: str, peer: PacsDestination | ModalityWorklistSettings, house: House) -> Finding:
+def _echo(
+    about: str, peer: PacsDestination | ModalityWorklistSettings | UpsPeerSettings, timeout: float, house: House
+) -> Finding:
     try:
         to, ours = certificates.calling(peer)(), house.settings.listener.ae_title
-        echo(to, calling_ae=ours, timeout=min(WAIT, peer.timeout_seconds))
+        echo(to, calling_ae=ours, timeout=min(WAIT, timeout))
     except DicomError as error:
         return Finding(about, False, str(error))
     with_tls = " with TLS" if peer.tls else ""
@@ -36,7 +38,12 @@ def _echo(about: str, peer: PacsDestination | ModalityWorklistSettings, house: H
 
 def asked(house: House) -> Iterator[Finding]:
     if worklist := house.settings.modality_worklist:
-        yield _echo("modality worklist", worklist, house)
+        yield _echo("modality worklist", worklist, worklist.timeout_seconds, house)
+    if (workitems := house.settings.workitems) and workitems.peer:
+        yield _echo("workitems' peer", workitems.peer, workitems.timeout_seconds, house)
+        if not (workitems.images_url or house.settings.pacs):
+            text = "no [[pacs]] is set from which their images could be had; name one, or set workitems.retrieve_url"
+            yield Finding("workitems' images", False, text)
     yield from web_services.findings(house.settings, WAIT)
     yield from fhir.findings(house.settings)
 

@@ -141,7 +141,7 @@ order_queries = sa.Table(  # cases for whose order the site's worklist was asked
     sa.Column("outcome", sa.Text, nullable=False, default=""),
 )
 
-workitems = sa.Table(  # that we have claimed, or set out to claim, at the site's UPS-RS server
+workitems = sa.Table(  # that we have claimed, or set out to claim, where the site has them
     "workitems",
     metadata,
     sa.Column("uid", UID, primary_key=True),

@@ -1,6 +1,6 @@
 """Every setting, with its default and what it is for: one TOML file, and `RADPLUG_…` variables for secrets."""
 
-from radplug.settings.asking import ModalityWorklistSettings, WorkitemsSettings
+from radplug.settings.asking import ModalityWorklistSettings, UpsPeerSettings, WorkitemsSettings
 from radplug.settings.fhir import FhircastSettings, FhirDestination, Trusted
 from radplug.settings.reading import Settings, load
 from radplug.settings.receiving import ListenerSettings
@@ -17,7 +17,7 @@ from radplug.settings.station import LogSettings
 from radplug.settings.tls import ListenerTlsSettings, PeerTlsSettings
 from radplug.settings.values import SettingsError
 from radplug.settings.web import OpenIdSettings, WebSettings
-from radplug.settings.web_service import WebService
+from radplug.settings.web_service import WebAccess, WebService
 
 __all__ = [
     "DeviceSettings",
@@ -37,6 +37,8 @@ __all__ = [
     "SettingsError",
     "Shape",
     "Trusted",
+    "UpsPeerSettings",
+    "WebAccess",
     "WebService",
     "WebSettings",
     "WorkitemsSettings",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from radplug.people import Role
-from radplug.settings.asking import ModalityWorklistSettings, WorkitemsSettings
+from radplug.settings.asking import ModalityWorklistSettings, UpsPeerSettings, WorkitemsSettings
 from radplug.settings.fhir import FhirDestination
 from radplug.settings.reading import Settings
 from radplug.settings.sending import DicomwebDestination, PacsDestination, ReportingDestination
@@ -20,6 +20,8 @@ SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("modality_worklist", ModalityWorklistSettings),
     ("modality_worklist.tls", PeerTlsSettings),
     ("workitems", WorkitemsSettings),
+    ("workitems.peer", UpsPeerSettings),
+    ("workitems.peer.tls", PeerTlsSettings),
     ("web.openid", OpenIdSettings),
     ("pacs", PacsDestination),
     ("pacs.tls", PeerTlsSettings),
@@ -42,9 +44,10 @@ def reference() -> str:
     samples |= {"roles": {"radiology-doctors": Role.RADIOLOGIST, "radiology-it": Role.IT}}
     samples |= {file: f"/etc/radplug/{file}.pem" for file in ("certificate", "key", "ca")}
     samples |= {"station": "RADPLUG^99HOSPITAL^AI drafts"}
+    samples |= {"workitems.peer.ae_title": "WORKFLOW"}
     samples |= {"url": "https://archive.hospital.example/dicom-web"}
     headers = {name: f"# [[{name}]]" for name in ("pacs", "dicomweb", "reporting", "fhir")}
-    headers |= dict.fromkeys(("web.openid", "workitems", "modality_worklist"), "# [{}]")
+    headers |= dict.fromkeys(("web.openid", "workitems", "workitems.peer", "modality_worklist"), "# [{}]")
     headers |= {name: "# [{}]" for name, _ in SECTIONS if name.endswith(".tls")}
     lines = ["# radplug's settings: every one, at its default. Made by `radplug settings`."]
     for name, section in SECTIONS:

@@ -9,8 +9,7 @@ from pydantic import Field, model_validator
 from radplug.settings.values import Seconds, Section, SecureUrl
 
 
-class WebService(Section):
-    url: SecureUrl = Field(description="its address; what the standard names, such as /studies, is put behind it")
+class WebAccess(Section):
     token_file: Path | None = Field(None, description="file whose first line is a bearer token; read for each request")
     user: str = Field("", description="user name, where it wants one instead (HTTP Basic)")
     password_file: Path | None = Field(None, description="file whose first line is the user's password")
@@ -18,9 +17,17 @@ class WebService(Section):
     timeout_seconds: Seconds = Field(30.0, description="longest wait for an answer")
 
     @model_validator(mode="after")
-    def _lets_in_one_way(self) -> WebService:
+    def _lets_in_one_way(self) -> WebAccess:
         if bool(self.user) != (self.password_file is not None):
             raise ValueError("user and password_file belong together; set both, or neither")
         if self.user and self.token_file:
             raise ValueError("token_file and user are two ways to be let in; set one of them")
         return self
+
+
+class Located(Section):
+    url: SecureUrl = Field(description="its address; what the standard names, such as /studies, is put behind it")
+
+
+class WebService(WebAccess, Located):
+    """With its address."""

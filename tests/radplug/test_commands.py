@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from certificates import authority
 from peers import free_port
 from received_images import image, receive
 from typer.testing import CliRunner
 
 from radplug.acceptance.simulated_pacs import SimulatedPacs
+from radplug.acceptance.simulated_ups_scp import SimulatedUpsScp
 from radplug.anchors import BadAnchor, parse
 from radplug.cli import app
 from radplug.doctor import examine
@@ -152,6 +154,32 @@ class TestDoctor:
         assert found["reporting system there"][0]
         assert not found["reporting system gone"][0]
         assert "cannot be reached" in found["reporting system gone"][1]
+
+    def test_a_peer_of_workitems_that_is_there_and_one_that_is_not(self, tmp_path: Path) -> None:
+        with SimulatedUpsScp("PACS") as ups:
+            asked = '[workitems]\nstation = "RADPLUG^99HOSPITAL^AI"\n[workitems.peer]\nhost = "127.0.0.1"\n'
+            there = f'{asked}ae_title = "WORKFLOW"\nport = {ups.port}\n'
+            found = self.examined(tmp_path, there)
+            assert found["workitems' peer"] == (True, f"WORKFLOW answers C-ECHO on 127.0.0.1:{ups.port}")
+            assert found["workitems' images"][0] is False
+            assert "set workitems.retrieve_url" in found["workitems' images"][1]
+            ups.let_in("OTHERS")
+            assert "enter it there" in self.examined(tmp_path, there)["workitems' peer"][1]
+        well, text = self.examined(tmp_path, there)["workitems' peer"]
+        assert not well
+        assert "is it running" in text
+        images = f'retrieve_url = "http://127.0.0.1:{free_port()}/"\n'
+        elsewhere = there.replace("[workitems.peer]", f"{images}[workitems.peer]")
+        found = self.examined(tmp_path, elsewhere)
+        assert "workitems' images" not in found
+        assert "cannot be reached" in found["server of workitems' images"][1]
+        files = authority(tmp_path, "hospital").vouches("radplug", days=5)
+        assert files.own
+        certificate, key = files.own
+        tls = f'[workitems.peer.tls]\nca = "{files.authorities}"\ncertificate = "{certificate}"\nkey = "{key}"\n'
+        well, text = self.examined(tmp_path, there + tls)["TLS with the workitems' peer"]
+        assert not well
+        assert "days; have it renewed" in text
 
     def test_a_full_disk_a_missing_checkpoint_a_closed_port_and_no_gpu(self, tmp_path: Path) -> None:
         toml = (

@@ -163,7 +163,8 @@ def test_what_is_off_is_said_to_be_off_and_where_it_is_switched_on(build: Callab
     assert {setting for *_, setting in rows} == {
         *("[[pacs]]", "[[pacs]] commitment", "[[pacs]] count_instances", "[[pacs]] priors", "listener.commitment"),
         *(f'[[pacs]] priors = "{way}"' for way in ("c-move", "c-get", "dicomweb")),
-        *("[[dicomweb]]", "[modality_worklist]", "[workitems]"),
+        *("[[dicomweb]]", "[modality_worklist]", "[workitems]", "[workitems] url", "[workitems.peer]"),
+        *(f'[workitems] retrieve_by = "{way}"' for way in ("c-move", "c-get")),
     }
     assert PUSH not in {uid for uid, _ in stated(statement, "accepted")}
     assert not stated(statement, "proposed")

@@ -28,13 +28,15 @@ from dicom_io.dicomweb.fetching import fetch
 from dicom_io.dicomweb.querying import fetch_study, find_series, find_studies
 from dicom_io.dicomweb.server import Server
 from dicom_io.dicomweb.stow import store
-from dicom_io.dicomweb.workitems import Step, Workitems
+from dicom_io.dicomweb.workitems import UpsRs
 from dicom_io.errors import DicomError
+from dicom_io.pulling import UpsPull
 from dicom_io.retrieving import find_holdings, get_study, move_study
 from dicom_io.retrieving import find_series as find_series_of
 from dicom_io.retrieving import find_studies as find_studies_of
 from dicom_io.scheduled import find_scheduled
 from dicom_io.sending import echo
+from dicom_io.workitems import Code, Step
 from radplug import pipeline
 from radplug.conformance import hl7_statement, queries, services, web_services
 from radplug.conformance.facts import Role, Service
@@ -43,6 +45,7 @@ from radplug.web import stow
 from radplug.wiring import House
 
 SITE = Settings()
+STATION = Code("RADPLUG", "99HOSPITAL")
 STUDY, SERIES, WORKITEM = "1.2.3", "1.2.3.4", "1.2.3.5"
 AS_US = {"calling_ae": "RADPLUG", "timeout": 5.0}
 BY_DELIVERY = {"Storage of draft reports", "Storage Commitment of draft reports"}  # tried where drafts are sent
@@ -62,6 +65,18 @@ DIMSE: Mapping[str, Sequence[Callable[[Peer], object]]] = {
         lambda peer: get_study(STUDY, lambda arrival: None, peer, **AS_US, seconds=5)
     ],
     "Modality Worklist": [lambda peer: find_scheduled(peer, accession_number="A1", **AS_US)],
+    "Workitems by UPS Pull": [
+        lambda peer: UpsPull(peer, **AS_US).search(STATION, None, 1),
+        lambda peer: UpsPull(peer, **AS_US).retrieve(WORKITEM),
+        lambda peer: UpsPull(peer, **AS_US).change(WORKITEM, "1.2.6", Step.IN_PROGRESS),
+        lambda peer: UpsPull(peer, **AS_US).update(WORKITEM, "1.2.6", Dataset()),
+    ],
+    "Retrieval of workitems' inputs by C-MOVE": [
+        lambda peer: move_study(STUDY, "RADPLUG", peer, series_uid=SERIES, **AS_US, seconds=5)
+    ],
+    "Retrieval of workitems' inputs by C-GET": [
+        lambda peer: get_study(STUDY, lambda arrival: None, peer, series_uid=SERIES, **AS_US, seconds=5)
+    ],
     "Storage Commitment of received instances": [
         lambda peer: committing.report(peer, Result("1.2.3", (Reference("1.2", "1.2.4"),)), **AS_US)
     ],
@@ -120,10 +135,10 @@ USERS: Mapping[Callable[[Settings], Service], Sequence[Callable[[Server], object
         lambda server: fetch_study(STUDY, lambda arrival: None, server, seconds=5),
     ],
     web_services.workitems_user: [
-        lambda server: Workitems(server).search({"00741000": "SCHEDULED"}, 1),
-        lambda server: Workitems(server).retrieve(WORKITEM),
-        lambda server: Workitems(server).change(WORKITEM, "1.2.6", Step.IN_PROGRESS),
-        lambda server: Workitems(server).update(WORKITEM, "1.2.6", Dataset()),
+        lambda server: UpsRs(server).search(STATION, None, 1),
+        lambda server: UpsRs(server).retrieve(WORKITEM),
+        lambda server: UpsRs(server).change(WORKITEM, "1.2.6", Step.IN_PROGRESS),
+        lambda server: UpsRs(server).update(WORKITEM, "1.2.6", Dataset()),
     ],
     web_services.inputs_user: [
         lambda server: list(fetch(server, STUDY, source="WEB")),

@@ -1,125 +1,42 @@
-"""Workitems of a UPS-RS server: claimed once, fetched, drafted, and told what came of them, whatever breaks off."""
+"""Workitems, by UPS-RS and UPS Pull: claimed once, fetched, drafted, told what came of them, whatever breaks off."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from image_samples import item
 from peers import wait_until
 from pydicom import dcmread
 from sites import PACS_AE, hospital
+from workitem_sites import AT_PACS, DRAFT, US, Make, Site, by_dimse, by_web
 
-from dicom_io.dicomweb.workitems import Code, Conflict, Step, Workitems
-from radplug import pipeline, web_services
-from radplug.acceptance import synthetic_study
-from radplug.acceptance.simulated_pacs import SimulatedPacs
+from dicom_io.workitems import Code, Conflict, Step
+from radplug.acceptance.held_workitems import Asked
+from radplug.acceptance.simulated_image_archive import SimulatedImageArchive
 from radplug.acceptance.simulated_ups import SimulatedUps
-from radplug.acceptance.synthetic_study import SyntheticStudy
-from radplug.asking.performer import Performer
+from radplug.asking.workitems import workitems_of
 from radplug.domain import CaseState
-from radplug.records.schema import audit, workitems
 from radplug.records.workitems import WorkitemState
+from radplug.study_store import StudyStore
 from radplug.wiring import House
 
-US = Code("RADPLUG", "99HOSPITAL", "AI drafts")
-DRAFT = Code("DRAFT", "99HOSPITAL", "Draft a report")
-REQUEST = {
-    "AccessionNumber": "",
-    "ReasonForTheRequestedProcedure": "cough",
-    "PlacerOrderNumberImagingServiceRequest": "P1",
-}
 
-
-@dataclass
-class Site:
-    """A house in this process that does the workitems of a simulated server."""
-
-    house: House
-    ups: SimulatedUps
-    pacs: SimulatedPacs
-    root: Path
-
-    @property
-    def performer(self) -> Performer:
-        """A new one each time, which knows the rows alone."""
-        assert self.house.settings.workitems
-        return Performer(self.house, self.house.settings.workitems)
-
-    def study(self, name: str = "study") -> SyntheticStudy:
-        return synthetic_study.write(self.root / name, 1_000_000_001, datetime.now(UTC), 2, 128)
-
-    def schedule(self, study: SyntheticStudy, **elements: Any) -> str:
-        asked = {**REQUEST, "AccessionNumber": study.order.accession_number, "StudyInstanceUID": study.study_uid}
-        request = {"ReferencedRequestSequence": [item(**asked)]} | elements
-        return self.ups.schedule(study.files, US, DRAFT, **request)
-
-    def step(self) -> None:
-        """All that is due now, and then is."""
-        for _ in range(4):
-            self.performer.go_on()
-
-    def draft(self, study: SyntheticStudy) -> None:
-        """What clock and workers do."""
-        case = self.house.viewing.case_of_study(study.study_uid)
-        assert case is not None
-        pipeline.close(self.house, case.id)
-        pipeline.draft(self.house, case.id, "worker")
-        pipeline.deliver(self.house, case.id)
-
-    def pause_is_over(self) -> None:
-        now = self.house.now()
-        open_ones = workitems.c.ring_at.is_not(None)
-        with self.house.database.writing() as connection:
-            connection.execute(sa.update(workitems).where(open_ones).values(ring_at=now))
-
-    def look_again(self) -> None:
-        self.pause_is_over()
-        self.step()
-
-    def states(self) -> list[str]:
-        with self.house.database.reading() as connection:
-            return list(connection.scalars(sa.select(workitems.c.state)))
-
-    def noted(self, event: str) -> list[dict[str, Any]]:
-        with self.house.database.reading() as connection:
-            return list(connection.scalars(sa.select(audit.c.detail).where(audit.c.event == event)))
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> dict[str, Any]:
-    (tmp_path / "token").write_text("let us in\n")
-    return {
-        "station": "RADPLUG^99HOSPITAL^AI drafts",
-        "code": "DRAFT^99HOSPITAL^Draft",
-        "token_file": tmp_path / "token",
-    }
-
-
-@pytest.fixture
-def at(build: Callable[..., House], tmp_path: Path, settings: dict[str, Any]) -> Iterator[Callable[..., Site]]:
-    with SimulatedPacs("PACS", tmp_path / "pacs") as pacs, SimulatedUps("let us in") as ups:
-
-        def make(**changed: Any) -> Site:
-            to = {"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": pacs.port}
-            house = build(
-                drafting=changed.pop("drafting", {"assume_body_part": "CHEST"}),
-                pacs=[to],
-                workitems={"url": ups.url, "timeout_seconds": 2, **settings, **changed},
-            )
-            return Site(house, ups, pacs, tmp_path)
-
+@pytest.fixture(params=[by_web, by_dimse], ids=["UPS-RS", "UPS Pull"])
+def at(request: pytest.FixtureRequest, build: Callable[..., House], tmp_path: Path) -> Iterator[Make]:
+    with request.param(build, tmp_path) as make:
         yield make
 
 
+over_the_web = pytest.mark.parametrize("at", [by_web], ids=["UPS-RS"], indirect=True)
+
+
 @pytest.fixture
-def site(at: Callable[..., Site]) -> Site:
+def site(at: Make) -> Site:
     return at()
 
 
@@ -163,7 +80,7 @@ def test_a_workitem_is_claimed_fetched_drafted_and_completed(site: Site) -> None
         assert [one["workitem"] for one in site.noted(event)] == [uid]
 
 
-def test_a_study_that_is_not_drafted_cancels_its_workitem_with_the_reason(at: Callable[..., Site]) -> None:
+def test_a_study_that_is_not_drafted_cancels_its_workitem_with_the_reason(at: Make) -> None:
     site = at(drafting={"assume_body_part": "FOOT"})
     study = site.study()
     for file in study.files:
@@ -202,8 +119,8 @@ def test_of_several_inputs_the_requested_study_is_drafted_and_but_the_named_inst
     image, other = (dcmread(study.files[0]), dcmread(prior.files[0]))
     named = item(ReferencedSOPClassUID=image.SOPClassUID, ReferencedSOPInstanceUID=image.SOPInstanceUID)
     inputs = [
-        item(StudyInstanceUID=other.StudyInstanceUID, SeriesInstanceUID=other.SeriesInstanceUID),
-        item(StudyInstanceUID=image.StudyInstanceUID, ReferencedSOPSequence=[named]),
+        item(StudyInstanceUID=other.StudyInstanceUID, SeriesInstanceUID=other.SeriesInstanceUID, **AT_PACS),
+        item(StudyInstanceUID=image.StudyInstanceUID, ReferencedSOPSequence=[named], **AT_PACS),
     ]
     site.ups.schedule(prior.files, Code("CAD", "99HOSPITAL"), DRAFT)
     site.schedule(study, InputInformationSequence=inputs)
@@ -236,7 +153,7 @@ def test_what_is_not_for_us_is_left_alone(site: Site, elements: dict[str, Any]) 
     assert site.states() == []
 
 
-def test_so_many_at_a_time(at: Callable[..., Site]) -> None:
+def test_so_many_at_a_time(at: Make) -> None:
     site = at(at_once=2)
     for number in range(3):
         site.schedule(site.study(f"study-{number}"))
@@ -245,7 +162,7 @@ def test_so_many_at_a_time(at: Callable[..., Site]) -> None:
     assert site.states() == [WorkitemState.CLAIMING] * 2
 
 
-def test_without_a_code_of_its_own_every_task_of_the_station_is_done(at: Callable[..., Site]) -> None:
+def test_without_a_code_of_its_own_every_task_of_the_station_is_done(at: Make) -> None:
     site = at(code=None)
     site.ups.schedule(site.study().files, US, Code("CAD", "99HOSPITAL"))
     site.performer.search()
@@ -259,7 +176,7 @@ def test_a_claim_whose_answer_was_lost_is_ours_all_the_same(site: Site) -> None:
     study = site.study()
     uid = site.schedule(study)
     site.performer.search()
-    site.ups.loses.append("PUT")
+    site.ups.loses.append(Asked.CHANGE)
     site.performer.go_on()
     assert (site.ups.held(uid).state, site.states()) == (Step.IN_PROGRESS, [WorkitemState.CLAIMING])
     site.look_again()
@@ -270,11 +187,7 @@ def test_a_claim_whose_answer_was_lost_is_ours_all_the_same(site: Site) -> None:
 def test_a_workitem_that_another_was_quicker_to_claim_is_lost(site: Site) -> None:
     uid = site.schedule(site.study())
     site.performer.search()
-    site.ups.answer(
-        "PUT",
-        f"/ups/workitems/{uid}/state",
-        b'{"00081195": {"vr": "UI", "Value": ["1.2"]}, "00741000": {"vr": "CS", "Value": ["IN PROGRESS"]}}',
-    )
+    site.ups.change(uid, "1.2", Step.IN_PROGRESS)
     site.step()
     assert site.states() == [WorkitemState.LOST]
     assert site.ups.held(uid).transaction_uid == "1.2"
@@ -287,7 +200,7 @@ def test_an_end_whose_answer_was_lost_is_told_once(site: Site) -> None:
     site.performer.search()
     site.step()
     site.draft(study)
-    site.ups.loses.append("PUT")
+    site.ups.loses.append(Asked.CHANGE)
     site.pause_is_over()
     site.performer.go_on()
     assert (site.ups.held(uid).state, site.states()) == (Step.COMPLETED, [WorkitemState.FETCHED])
@@ -301,15 +214,26 @@ def test_a_fetch_that_breaks_off_is_begun_again(site: Site) -> None:
     site.schedule(study)
     site.performer.search()
     site.performer.go_on()
-    site.ups.loses += ["GET"]
+    site.ups.loses.append(Asked.RETRIEVE)
     site.performer.go_on()
     assert site.states() == [WorkitemState.CLAIMED]
     site.look_again()
     assert site.states() == [WorkitemState.FETCHED]
 
 
+def test_no_room_for_the_images_is_no_reason_to_cancel(site: Site) -> None:
+    uid = site.schedule(site.study())
+    site.performer.search()
+    site.house.store = StudyStore(site.house.store.root, 1 << 60)
+    site.step()
+    assert (site.states(), site.ups.held(uid).state) == ([WorkitemState.CLAIMED], Step.IN_PROGRESS)
+    del site.house.store  # it is what the settings say again
+    site.look_again()
+    assert site.states() == [WorkitemState.FETCHED]
+
+
 def test_what_cannot_be_fetched_cancels_the_workitem(site: Site) -> None:
-    gone = [item(StudyInstanceUID="1.2.3", SeriesInstanceUID="1.2.3.4")]
+    gone = [item(StudyInstanceUID="1.2.3", SeriesInstanceUID="1.2.3.4", **AT_PACS)]
     uid = site.schedule(site.study(), InputInformationSequence=gone)
     nothing = site.schedule(site.study("nothing"), InputInformationSequence=[])
     site.performer.search()
@@ -318,17 +242,22 @@ def test_what_cannot_be_fetched_cancels_the_workitem(site: Site) -> None:
     for one in (uid, nothing):
         assert site.ups.held(one).state == Step.CANCELED
         reasons[one] = site.ups.held(one).told.ProcedureStepProgressInformationSequence[0].ReasonForCancellation
-    assert "answered 404" in reasons[uid]
+    by_web = isinstance(site.ups, SimulatedUps)
+    wanted = "answered 404" if by_web else "none of the workitem's inputs is of a kind that is taken"
+    assert wanted in reasons[uid]
     assert reasons[nothing] == "the workitem names no study among its inputs"
 
 
-def test_the_images_are_fetched_where_the_site_says_whatever_the_workitem_says(at: Callable[..., Site]) -> None:
+def test_the_images_are_fetched_where_the_site_says_whatever_the_workitem_says(at: Make) -> None:
     site = at(retrieve_url="http://127.0.0.1:1/")
     site.schedule(site.study())
     site.performer.search()
     site.step()
     assert site.states() == [WorkitemState.CLAIMED]
-    assert not [address for address in site.ups.asked if "/studies/" in address]
+    if isinstance(site.ups, SimulatedUps):
+        assert not [address for address in site.ups.asked if "/studies/" in address]
+    if isinstance(site.pacs, SimulatedImageArchive):
+        assert not site.pacs.asked
 
 
 def test_a_claim_is_written_down_once_and_goes_on_until_its_end(house: House) -> None:
@@ -350,7 +279,7 @@ def test_a_claim_is_written_down_once_and_goes_on_until_its_end(house: House) ->
 # ── the station, and the server's own refusals ──
 
 
-def test_the_station_goes_on_by_itself(at: Callable[..., Site]) -> None:
+def test_the_station_goes_on_by_itself(at: Make) -> None:
     site = at(poll_seconds=0.1)
     study = site.study()
     uid = site.schedule(study)
@@ -380,22 +309,31 @@ def test_radplug_up_does_workitems(tmp_path: Path, model: Path) -> None:
     assert output.DICOMRetrievalSequence[0].RetrieveAETitle == PACS_AE
 
 
-def test_a_token_that_is_renewed_counts_at_once(site: Site, settings: dict[str, Any]) -> None:
+@over_the_web
+def test_a_token_that_is_renewed_counts_at_once(site: Site) -> None:
     site.schedule(site.study())
     site.performer.search()
-    settings["token_file"].write_text("old")
+    token_file = site.root / "token"
+    token_file.write_text("old")
     site.performer.go_on()
     assert site.states() == [WorkitemState.CLAIMING]
-    settings["token_file"].write_text("let us in")
+    token_file.write_text("let us in")
     site.look_again()
     assert site.states() == [WorkitemState.FETCHED]
 
 
 def test_nobody_ends_what_they_have_not_claimed(site: Site) -> None:
     assert site.house.settings.workitems
-    server = Workitems(web_services.server(site.house.settings.workitems))
+    server = workitems_of(site.house, site.house.settings.workitems)()
     uid = site.schedule(site.study())
     for state in (Step.COMPLETED, Step.CANCELED):
         with pytest.raises(Conflict):
             server.change(uid, "1.2", state)
     assert server.retrieve(uid).state == Step.SCHEDULED
+
+
+def test_rules_may_name_whoever_the_images_come_from(site: Site) -> None:
+    callers = site.house.known_to_rules.callers
+    by_web = isinstance(site.ups, SimulatedUps)
+    assert callers is not None
+    assert ("UPS-RS" in callers, "PACS" in callers) == (by_web, not by_web)
