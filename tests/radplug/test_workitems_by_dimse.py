@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from archives_at_work import archive
+from certificates import authority
 from image_samples import item
 from peers import free_port, wait_until
 from pydicom import dcmread
 from sites import hospital
 from workitem_sites import DRAFT, US, Make, Site, by_dimse
 
+from dicom_io import tls
 from dicom_io.errors import Unavailable
 from dicom_io.listener import Arrival, Listener
 from dicom_io.workitems import Step
@@ -124,6 +127,29 @@ def test_an_end_that_is_refused_for_good_cancels_the_workitem_and_says_why(site:
     (progress,) = site.ups.held(uid).told.ProcedureStepProgressInformationSequence
     assert "0xC304: what a workitem must tell at its end has not been told" in progress.ReasonForCancellation
     assert (site.states(), site.ups.held(uid).state) == ([WorkitemState.CANCELED], Step.CANCELED)
+
+
+def test_with_tls_a_certificate_that_is_away_for_a_while_costs_no_workitem(at: Make, tmp_path: Path) -> None:
+    hospital_ca = authority(tmp_path / "certificates", "hospital")
+    theirs, ours = hospital_ca.vouches("workflow"), hospital_ca.vouches("radplug")
+    assert ours.own
+    certificate, key = ours.own
+    with SimulatedUpsScp("PACS", tls=lambda: tls.accepting(theirs)) as ups:
+        peer = {"ae_title": "WORKFLOW", "host": "127.0.0.1", "port": ups.port}
+        plain = at(peer=peer)
+        with pytest.raises(Unavailable):
+            plain.performer.search()
+        ups.files = plain.ups.files  # which the PACS has
+        with_tls = {"ca": ours.authorities, "certificate": certificate, "key": key}
+        site = replace(at(peer=peer | {"tls": with_tls}), ups=ups)
+        site.schedule(site.study())
+        site.performer.search()
+        certificate.rename(tmp_path / "away")
+        site.step()
+        assert site.states() == [WorkitemState.CLAIMING]
+        (tmp_path / "away").rename(certificate)
+        site.look_again()
+        assert site.states() == [WorkitemState.FETCHED]
 
 
 # ── where the images are ──
