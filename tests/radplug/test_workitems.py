@@ -227,6 +227,8 @@ def test_no_room_for_the_images_is_no_reason_to_cancel(site: Site) -> None:
     site.house.store = StudyStore(site.house.store.root, 1 << 60)
     site.step()
     assert (site.states(), site.ups.held(uid).state) == ([WorkitemState.CLAIMED], Step.IN_PROGRESS)
+    (claim,) = site.claims()
+    assert "make room on the disk" in claim.outcome
     del site.house.store  # it is what the settings say again
     site.look_again()
     assert site.states() == [WorkitemState.FETCHED]
