@@ -22,9 +22,9 @@ class ModelFiles:
     device: Literal["auto", "cpu", "cuda"]
 
     @property
-    def set_by(self) -> str:
-        """The part of the settings that says so, in words."""
-        return f"[[further_model]] {self.name}" if self.name else "[model]"
+    def setting(self) -> str:
+        """What says which checkpoint it is."""
+        return f"checkpoint of [[further_model]] {self.name}" if self.name else "model.checkpoint"
 
 
 def models(settings: Settings) -> dict[str, ModelFiles]:

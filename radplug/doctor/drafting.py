@@ -25,9 +25,9 @@ def _checkpoint(model: ModelFiles) -> Finding:
     try:
         card = ModelCard.read(model.checkpoint)
     except UnusableCheckpoint as error:
-        return Finding(about, False, f"{error}; set {model.set_by} checkpoint to a directory that has one")
+        return Finding(about, False, f"{error}; set {model.setting} to a directory that has one")
     if not (model.checkpoint / "config.json").is_file():
-        return Finding(about, False, f"{model.checkpoint} holds no model; set {model.set_by} checkpoint")
+        return Finding(about, False, f"{model.checkpoint} holds no model; set {model.setting}")
     return Finding(about, True, f"{card.name} {card.version}: {card.purpose}")
 
 
@@ -55,9 +55,7 @@ def _adapters(model: ModelFiles) -> Iterator[Finding]:
             continue
         about = f"adapter {card.name}"
         if card.base_fingerprint != base:
-            text = (
-                f"{directory} was trained on the checkpoint {card.base_fingerprint}, that of {model.set_by} is {base}"
-            )
+            text = f"{directory} was trained on the checkpoint {card.base_fingerprint}, {model.setting} is {base}"
             yield Finding(about, False, f"{text}; take the adapter for this checkpoint")
         elif card.name in names:
             yield Finding(about, False, f"{directory} has the name of another adapter; give each a name of its own")

@@ -16,8 +16,8 @@ from model_runtime.checkpoints.checkpoint import fingerprint_of, load
 from model_runtime.errors import UnusableCheckpoint
 from model_runtime.training.adapter import new_adapter, save_adapter
 from radplug import pipeline
-from radplug.desk import Phrase
 from radplug.cli import app
+from radplug.desk import Phrase
 from radplug.doctor import examine
 from radplug.domain import Case, CaseState, Draft
 from radplug.wiring import House
@@ -112,7 +112,7 @@ def test_the_doctor_looks_at_every_model(build: Callable[..., House], tmp_path: 
         "checkpoint slow": True,
         "checkpoint lost": False,
     }
-    assert "set [[further_model]] lost checkpoint to a directory that has one" in found["checkpoint lost"].text
+    assert "set checkpoint of [[further_model]] lost to a directory that has one" in found["checkpoint lost"].text
 
 
 def test_a_missing_model_is_said_before_any_station_is_started(tmp_path: Path) -> None:
