@@ -31,6 +31,7 @@ from radplug.priors import SignedReport
 NO_DRAFT = "the text is signed, or withdrawn: no draft is wanted around it"
 LONGEST_ACCESSION = 16  # characters; VR SH
 _VERSION = re.compile(r"2\.[3-8](\.\d)?")
+_FIRST_YEAR = 1900  # what is dated before is a mistake
 _UID = re.compile(r"[0-9.]{1,64}")
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")  # but for the end of a line
 
@@ -92,19 +93,19 @@ class Reader:
         uid = study if _UID.fullmatch(study) else ""
         if patient is None or not (accession or uid):
             return Nothing(f"{NO_DRAFT}; nor can it be kept, since it does not tell whose, or of which study, it is")
-        told = stated_at(message)
+        sections = [
+            (section or passage.name, text)
+            for passage in narrative.passages
+            for section, text in parts((passage.code, passage.name), passage.text, self.sections)
+        ] or [(passage.name, passage.text) for passage in narrative.passages]
         return Signed(
             SignedReport(
                 Patient(patient.id, patient.authority or patient.authority_oid, birth_date=patient.birth_date),
                 accession,
                 uid,
                 f"{message.get('MSH', 3)}|{message.get('MSH', 4)}",
-                min(told.astimezone(), at) if told else at,  # what is dated ahead could never be corrected
-                tuple(
-                    (section or _plain(passage.name), _plain(text))
-                    for passage in narrative.passages
-                    for section, text in parts((passage.code, passage.name), passage.text, self.sections)
-                ),
+                _by(at, stated_at(message)),
+                tuple((_plain(heading), _plain(text)) for heading, text in sections),
             )
         )
 
@@ -127,6 +128,13 @@ def _accession(number: str, segment: str, field: int) -> str:
 def is_accession(number: str) -> bool:
     """Whether it may be an accession number in DICOM (VR SH)."""
     return 0 < len(number) <= LONGEST_ACCESSION and "\\" not in number
+
+
+def _by(at: datetime, told: datetime | None) -> datetime:
+    """When something was said that is here now: what is dated ahead could never be followed by anything."""
+    if told is None or not _FIRST_YEAR <= told.year <= at.year:
+        return at
+    return min(told.astimezone(), at)  # in this machine's time zone where it names none
 
 
 def _plain(text: str) -> str:
