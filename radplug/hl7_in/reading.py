@@ -91,6 +91,8 @@ class Reader:
         patient, study, number = patient_of(message), study_of(message), narrative.accession_number
         accession = number if is_accession(number) else ""
         uid = study if _UID.fullmatch(study) else ""
+        if patient is None and narrative.standing is Standing.WITHDRAWN:
+            patient = hl7_patient.Patient("")  # what is taken back is taken back from whomever it was of
         if patient is None or not (accession or uid):
             return Nothing(f"{NO_DRAFT}; nor can it be kept, since it does not tell whose, or of which study, it is")
         sections = [

@@ -11,17 +11,20 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 import tiny_checkpoint
-from archives_at_work import Archive, archive, asking, with_report
+from archives_at_work import RULES, Archive, archive, asking, with_report
 from browsers import signed_in, with_accounts
 from houses import SIZE, receive_file
-from peers import free_port
+from peers import free_port, tool
 from playwright.sync_api import Browser, expect
 from pydicom import Dataset
 from pynetdicom import AE, evt
+from sites import hospital
 
+from dicom_io.report_checks import check
 from dicom_io.retrieving import FIND, GET
 from dicom_io.sending import Peer
 from dicom_io.study import Patient
+from hl7 import acknowledgement
 from hl7.errors import BadField
 from hl7.listener import Listener
 from hl7.message import Message
@@ -29,7 +32,7 @@ from hl7.mllp import exchange
 from radplug import pipeline
 from radplug.acceptance import synthetic_study
 from radplug.acceptance.synthetic_study import SyntheticStudy
-from radplug.domain import Case, DocumentKind
+from radplug.domain import Case, CaseState, DocumentKind
 from radplug.hl7_in import inbox
 from radplug.hl7_in.reading import Reader
 from radplug.notices import Dictated, Identities, Identity, Nothing, Notice, Signed
@@ -216,10 +219,13 @@ def test_a_report_that_is_withdrawn_is_none(server: Archive, home: House, tmp_pa
     number = study.order.accession_number
     with told(home) as tell:
         tell("ORU^R01", pid(who), *oru(number, "Nodule."))
-        assert tell("ORU^R01", pid(who), *oru(number, "Nodule.", status, soon(), "W"), id="2") == ("AA", "2")
+        of = [pid(who)] if status == "X" else []
+        assert tell("ORU^R01", *of, *oru(number, "Nodule.", status, soon(), "W"), id="2") == ("AA", "2")
         tell("ORU^R01", pid(who), *oru(number, "Nodule."), id="3")  # dated before
     prior = only_prior(home, compared(home, tmp_path, who))
-    assert (prior.state, prior.why) == (PriorState.LEFT_OUT, "its report has been withdrawn")
+    assert "Nodule." not in prior.report
+    if status == "X":  # and whose it was is told, so the archive's is withdrawn as well
+        assert (prior.state, prior.why) == (PriorState.LEFT_OUT, "its report has been withdrawn")
 
 
 @pytest.mark.parametrize(("at", "text"), [("20200101", "From the archive."), ("", "By HL7.")])
@@ -278,12 +284,18 @@ def test_a_study_that_an_archive_names_and_does_not_send_has_its_signed_report(
         house = build(**asking(peer, tmp_path, "c-get"))
         with told(house) as tell:
             tell("ORU^R01", pid("P1"), *oru(number, "No nodule."))
-        prior = only_prior(house, compared(house, tmp_path, "P1"))
-    if number == "A1":
-        assert (prior.state, prior.report, prior.images) == (PriorState.HERE, "FINDINGS:\nNo nodule.", ())
-    else:
+        case = compared(house, tmp_path, "P1")
+    prior = only_prior(house, case)
+    if number == "A2":
         assert prior.state is PriorState.LEFT_OUT
         assert "ARCHIVE" in prior.why
+        return
+    assert (prior.state, prior.report, prior.images) == (PriorState.HERE, "FINDINGS:\nNo nodule.", ())
+    pipeline.draft(house, case.id, "worker")
+    (sr,) = (delivery.document for delivery in house.viewing.deliveries(case.id))
+    data = house.store.path(sr.file).read_bytes()
+    assert check(data) == ()
+    assert f"Compared with the report on the DX of {DAY}.".encode() in data
 
 
 def test_the_page_shows_why_a_report_was_left_out(
@@ -301,6 +313,35 @@ def test_the_page_shows_why_a_report_was_left_out(
         shown = page.get_by_role("region", name="Earlier studies").get_by_role("listitem")
         expect(shown).to_contain_text("the report that was sent for it is left out: its birth date is another")
         page.context.close()
+
+
+def test_a_whole_site_reads_a_report_that_its_hl7_station_was_sent(tmp_path: Path, model: Path) -> None:
+    tool("Orthanc")
+    rules, dicom, port = tmp_path / "rules.toml", free_port(), free_port()
+    rules.write_text(RULES, encoding="utf-8")
+    pacs = f"""
+[[pacs]]
+name = "orthanc"
+ae_title = "ORTHANC"
+host = "127.0.0.1"
+port = {dicom}
+priors = "c-move"
+priors_issuer = "HOSP"
+"""
+    extra = f'[drafting]\nrules = "{rules}"\n[hl7]\nport = {port}\n'
+    with (
+        hospital(tmp_path / "site", model, extra, pacs) as site,
+        archive(tmp_path / "orthanc", site.listener.port, dicom) as server,
+    ):
+        now = site.study("now")
+        before = earlier(server, tmp_path, now.patient_id)
+        body = (pid(now.patient_id), *oru(before.order.accession_number, "No nodule."))
+        raw = "\r".join(("MSH|^~\\&|RIS|H|||20260301||ORU^R01|1|P|2.5", *body)).encode()
+        assert acknowledgement.read(exchange(raw, "127.0.0.1", port, timeout=10)).code == "AA"
+        site.send(*now.files)
+        case = site.wait_for(now, CaseState.DELIVERED, 1, 90)
+        (draft,) = site.running.house.viewing.drafts(case.id)
+    assert [(prior.study_uid, prior.report) for prior in draft.priors] == [(before.study_uid, "FINDINGS:\nNo nodule.")]
 
 
 # ── rows, on each kind of database ──
