@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -34,7 +34,7 @@ from radplug.domain import (
     Routing,
     StoredFile,
 )
-from radplug.priors import Candidate, Prior
+from radplug.priors import Candidate, Prior, SignedReport, WrittenReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +107,9 @@ class Comparing(Protocol):
 
     def instances(self, study_uid: str) -> list[KeptInstance]:
         """What is here of a study, whatever it came for; no document of ours."""
+
+    def signed(self, study_uid: str, accession_numbers: Collection[str]) -> list[SignedReport]:
+        """The reports that systems have sent of a study, whoever's they are."""
 
 
 class Signals(Protocol):
@@ -253,8 +256,8 @@ class PriorArchives(Protocol):
 
 
 class PriorReports(Protocol):
-    def read(self, instances: Sequence[KeptInstance]) -> str:
-        """What the radiologists' reports of a study say; empty where there is none."""
+    def read(self, instances: Sequence[KeptInstance]) -> WrittenReport | None:
+        """What the radiologists' structured reports of a study say; None where there is none."""
 
     def images(self, instances: Sequence[KeptInstance]) -> tuple[Instance, ...]:
         """Those that stand for the study."""

@@ -23,7 +23,7 @@ from dicom_io.retrieving import FoundSeries, FoundStudy, require_one, series_of,
 
 _FIELDS: Final = (
     *("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex"),
-    *("StudyInstanceUID", "StudyDate", "ModalitiesInStudy", "StudyDescription"),
+    *("StudyInstanceUID", "StudyDate", "ModalitiesInStudy", "StudyDescription", "AccessionNumber"),
 )
 _AS_KEPT: Final = (("application/dicom", "*"),)  # in whatever transfer syntax the server keeps it
 _OURS_TO_FIX: Final = range(400, 500)
