@@ -11,6 +11,7 @@ from typing import Final
 
 from dicom_io import retrieving
 from dicom_io.dicomweb import querying
+from dicom_io.dicomweb.fetching import fetch
 from dicom_io.dicomweb.server import Server
 from dicom_io.errors import DicomError, NoSpace
 from dicom_io.listener import Arrival
@@ -83,7 +84,8 @@ class PriorArchives:
 
         with _in_our_words():
             if pacs.priors == "dicomweb":
-                querying.fetch_study(study_uid, take, _web_server(pacs, timeout), seconds=seconds)
+                for sent in fetch(_web_server(pacs, timeout), study_uid, seconds=seconds):
+                    keep(sent.instance, sent.header, sent.data_set)
             elif pacs.priors == "c-get":
                 retrieving.get_study(
                     study_uid, take, peer(), calling_ae=self._ae_title, timeout=timeout, seconds=seconds

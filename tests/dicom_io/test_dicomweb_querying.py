@@ -8,13 +8,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import numpy as np
 import pytest
 from dimse_peers import free_port
+from image_samples import image, part10
 
-from dicom_io.dicomweb.querying import fetch_study, find_studies
+from dicom_io.dicomweb.fetching import fetch
+from dicom_io.dicomweb.querying import find_studies
 from dicom_io.dicomweb.server import Server
-from dicom_io.errors import DicomError, Rejected, Unavailable
-from dicom_io.listener import Arrival
+from dicom_io.errors import DicomError, Rejected, Unavailable, Unreadable
 
 
 @contextmanager
@@ -46,12 +48,12 @@ def server(status: int, body: bytes = b"", kind: str = "application/dicom+json")
 @pytest.mark.parametrize(
     ("status", "body", "kind"),
     [
-        (401, b"", Rejected),
+        (401, b"", Unavailable),
         (404, b"", Rejected),
         (429, b"", Unavailable),
         (503, b"", Unavailable),
-        (200, b"<html>sign in</html>", Rejected),
-        (200, b'[{"00080020": {"vr": "DA", "Value": 7}}]', Rejected),
+        (200, b"<html>sign in</html>", Unreadable),
+        (200, b'[{"00080020": {"vr": "DA", "Value": 7}}]', Unreadable),
     ],
 )
 def test_what_goes_wrong_is_said_without_the_patients_id(status: int, body: bytes, kind: type[DicomError]) -> None:
@@ -94,7 +96,11 @@ def test_nobody_else_is_asked_for() -> None:
 
 
 def test_a_study_that_is_none() -> None:
-    came: list[Arrival] = []
-    with server(200, b"not DICOM", "application/dicom") as (web, _), pytest.raises(DicomError):
-        fetch_study("1.2.3", came.append, web, seconds=5)
-    assert came == []
+    with server(200, b"not DICOM", "application/dicom") as (web, _), pytest.raises(Unreadable):
+        next(fetch(web, "1.2.3"))
+
+
+def test_a_study_that_takes_too_long() -> None:
+    body = part10(image(np.zeros((8, 8), np.uint8)))
+    with server(200, body, "application/dicom") as (web, _), pytest.raises(Unavailable, match="not done"):
+        next(fetch(web, "1.2.3", seconds=-1))

@@ -25,7 +25,7 @@ from dicom_io import committing
 from dicom_io.association import Peer
 from dicom_io.commitment import Reference, Result
 from dicom_io.dicomweb.fetching import fetch
-from dicom_io.dicomweb.querying import fetch_study, find_series, find_studies
+from dicom_io.dicomweb.querying import find_series, find_studies
 from dicom_io.dicomweb.server import Server
 from dicom_io.dicomweb.stow import store
 from dicom_io.dicomweb.workitems import Step, Workitems
@@ -117,7 +117,7 @@ USERS: Mapping[Callable[[Settings], Service], Sequence[Callable[[Server], object
     web_services.priors_user: [
         lambda server: find_studies("4711", server),
         lambda server: find_series(STUDY, server),
-        lambda server: fetch_study(STUDY, lambda arrival: None, server, seconds=5),
+        lambda server: list(fetch(server, STUDY)),
     ],
     web_services.workitems_user: [
         lambda server: Workitems(server).search({"00741000": "SCHEDULED"}, 1),
