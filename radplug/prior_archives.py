@@ -17,12 +17,11 @@ from dicom_io.errors import DicomError, NoSpace
 from dicom_io.listener import Arrival
 from dicom_io.retrieving import FoundStudy
 from dicom_io.study import Instance, Patient
-from radplug import certificates
+from radplug import certificates, web_services
 from radplug.body_part import body_part
 from radplug.domain import ArchiveFailed
 from radplug.priors import Candidate
-from radplug.settings import PacsDestination, SettingsError
-from radplug.settings.values import secret_in
+from radplug.settings import PacsDestination
 
 _CODE: Final = re.compile(r"[A-Z0-9_ ]{1,16}")  # VR CS
 
@@ -48,7 +47,7 @@ class PriorArchives:
         timeout = min(seconds, pacs.timeout_seconds)
         with _in_our_words():
             if pacs.priors == "dicomweb":
-                found = querying.find_studies(patient.id, _web_server(pacs, timeout))
+                found = querying.find_studies(patient.id, _web_server(pacs, seconds))
             else:
                 found = retrieving.find_studies(patient.id, peer(), calling_ae=self._ae_title, timeout=timeout)
         return [self._candidate(archive, study) for study in found]
@@ -59,7 +58,7 @@ class PriorArchives:
         uid, timeout = candidate.study_uid, min(seconds, pacs.timeout_seconds)
         with _in_our_words():
             if pacs.priors == "dicomweb":
-                series = querying.find_series(uid, _web_server(pacs, timeout))
+                series = querying.find_series(uid, _web_server(pacs, seconds))
             else:
                 series = retrieving.find_series(uid, peer(), calling_ae=self._ae_title, timeout=timeout)
         parts = {each.body_part for each in series if each.body_part}
@@ -84,7 +83,7 @@ class PriorArchives:
 
         with _in_our_words():
             if pacs.priors == "dicomweb":
-                for sent in fetch(_web_server(pacs, timeout), study_uid, seconds=seconds):
+                for sent in fetch(_web_server(pacs, seconds), study_uid, seconds=seconds):
                     keep(sent.instance, sent.header, sent.data_set)
             elif pacs.priors == "c-get":
                 retrieving.get_study(
@@ -117,18 +116,11 @@ def _in_our_words() -> Iterator[None]:
         raise ArchiveFailed(str(error)) from error
 
 
-def _web_server(pacs: PacsDestination, timeout: float) -> Server:
-    """With the credentials as they stand in their file now."""
-    assert pacs.dicomweb_url  # the settings have seen to it
-    plain = Server(pacs.dicomweb_url.rstrip("/"), timeout, ca=pacs.tls.ca if pacs.tls else None)
-    if pacs.dicomweb_credentials is None:
-        return plain
-    try:
-        secret = secret_in(pacs.dicomweb_credentials, "dicomweb_credentials")
-    except SettingsError as error:
-        raise ArchiveFailed(str(error)) from None
-    user, is_password, password = secret.partition(":")
-    return replace(plain, user=user, password=password) if is_password else replace(plain, token=secret)
+def _web_server(pacs: PacsDestination, seconds: float) -> Server:
+    """With its secret as it stands in its file now. Raises Unavailable."""
+    assert pacs.dicomweb  # the settings have seen to it
+    server = web_services.server(pacs.dicomweb)
+    return replace(server, timeout=min(seconds, server.timeout))
 
 
 def _day(text: str) -> date | None:

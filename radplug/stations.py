@@ -156,14 +156,14 @@ def ask(house: House) -> None:
 def follow_sessions(house: House) -> None:
     """The FHIRcast station: takes part in reporting sessions until told to stop."""
     s = house.settings.fhircast
-    if not s.on:
-        raise StationFailed("fhircast.url is not set, so there is no session to join; name the hub, and its topics")
+    if s is None:
+        raise StationFailed("[fhircast] is not set, so there is no session to join; name the hub, and its topics")
     from radplug.fhircast import station
 
     with at_work(house, "fhircast") as stop:
         house.stations.ready("fhircast", house.now(), f"{', '.join(s.topics)} at {s.url}")
         log.info("ready", sessions=len(s.topics), hub=s.url)
-        station.run(house, stop)
+        station.run(house, s, stop)
 
 
 def run_clock(house: House, doorbell: Doorbell) -> None:

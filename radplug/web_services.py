@@ -10,7 +10,6 @@ from dicom_io.dicomweb.server import Server
 from dicom_io.errors import Unavailable
 from radplug.findings import Finding
 from radplug.settings import Settings, SettingsError, WebService
-from radplug.settings.values import secret_in
 
 
 def server(service: WebService, at: str | None = None) -> Server:
@@ -23,9 +22,7 @@ def server(service: WebService, at: str | None = None) -> Server:
         return Server(
             url=(at or service.url).rstrip("/"),
             timeout=service.timeout_seconds,
-            token=secret_in(service.token_file, "token_file") if service.token_file else "",
-            user=service.user,
-            password=secret_in(service.password_file, "password_file") if service.password_file else "",
+            authorization=service.authorization(),
             ca=service.ca,
         )
     except SettingsError as error:
@@ -36,6 +33,9 @@ def findings(settings: Settings, wait: float) -> Iterator[Finding]:
     """Whether each can be reached, and its secret be read."""
     for service in settings.dicomweb:
         yield _finding(f"DICOMweb server {service.name}", service, wait)
+    for pacs in settings.pacs:
+        if pacs.dicomweb:
+            yield _finding(f"DICOMweb server of PACS {pacs.name}", pacs.dicomweb, wait)
     if settings.workitems:
         yield _finding("UPS-RS server", settings.workitems, wait)
 

@@ -22,13 +22,9 @@ _NONSENSE: Final = (requests.JSONDecodeError, InvalidDicomError, *(kind for kind
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """`token` is a bearer's; `user` and `password` are those of HTTP Basic; empty: without."""
-
     url: str  # without a slash at its end
     timeout: float  # seconds for the connection, and then for each answer
-    token: str = field(default="", repr=False)
-    user: str = ""
-    password: str = field(default="", repr=False)
+    authorization: str = field(default="", repr=False)  # what it is shown, as in the header; empty: nothing
     ca: Path | None = None  # PEM file; None: the public authorities
 
     def __str__(self) -> str:
@@ -40,10 +36,8 @@ class Server:
         session.trust_env = False
         session.max_redirects = 0
         session.verify = str(self.ca) if self.ca else True
-        if self.token:
-            session.headers["Authorization"] = f"Bearer {self.token}"
-        if self.user:
-            session.auth = (self.user, self.password)
+        if self.authorization:
+            session.headers["Authorization"] = self.authorization
         return session
 
 

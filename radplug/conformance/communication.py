@@ -102,8 +102,9 @@ def _worklist(settings: Settings) -> Iterator[tuple[str, ...]]:
 
 def _web_servers(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from ((to.name, to.url) for to in settings.dicomweb)
-    by_web = (pacs for pacs in settings.pacs if pacs.priors == "dicomweb")
-    yield from ((f"{pacs.name}, earlier studies", pacs.dicomweb_url or "") for pacs in by_web)
+    for pacs in settings.pacs:
+        if pacs.priors == "dicomweb" and pacs.dicomweb:
+            yield f"{pacs.name}, earlier studies", pacs.dicomweb.url
     if settings.workitems:
         yield "workitems", settings.workitems.url
         yield "workitems' inputs", settings.workitems.retrieve_url or settings.workitems.url

@@ -6,9 +6,9 @@ from typing import Any
 
 from radplug.people import Role
 from radplug.settings.asking import ModalityWorklistSettings, WorkitemsSettings
-from radplug.settings.fhir import FhirDestination
+from radplug.settings.fhir import FhircastSettings, FhirDestination
 from radplug.settings.reading import Settings
-from radplug.settings.sending import DicomwebDestination, PacsDestination, ReportingDestination
+from radplug.settings.sending import DicomwebDestination, PacsDestination, PacsWebSettings, ReportingDestination
 from radplug.settings.tls import DicomTlsSettings, ListenerTlsSettings, PeerTlsSettings
 from radplug.settings.values import Section
 from radplug.settings.web import OpenIdSettings
@@ -20,9 +20,11 @@ SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("modality_worklist", ModalityWorklistSettings),
     ("modality_worklist.tls", PeerTlsSettings),
     ("workitems", WorkitemsSettings),
+    ("fhircast", FhircastSettings),
     ("web.openid", OpenIdSettings),
     ("pacs", PacsDestination),
     ("pacs.tls", PeerTlsSettings),
+    ("pacs.dicomweb", PacsWebSettings),
     ("dicomweb", DicomwebDestination),
     ("reporting", ReportingDestination),
     ("reporting.tls", PeerTlsSettings),
@@ -34,6 +36,8 @@ def reference() -> str:
     """A settings file with every setting at its default, each with its description; what has no default is a sample."""
     samples: dict[str, Any] = {"name": "main", "host": "192.0.2.10", "port": 104, "ae_title": "PACS"}
     samples |= {"hl7.tls.port": 2576, "reporting.port": 2575, "fhir.url": "https://fhir.hospital.example/r4"}
+    samples |= {"fhircast.url": "https://hub.hospital.example/fhircast"}
+    samples |= {"topics": {"room-1": "fdb2f928-5546-4f52-87a0-0648e9ded065"}}
     samples |= {
         "issuer": "https://login.hospital.example/realms/hospital",
         "address": "https://radplug.hospital.example",
@@ -44,7 +48,7 @@ def reference() -> str:
     samples |= {"station": "RADPLUG^99HOSPITAL^AI drafts"}
     samples |= {"url": "https://archive.hospital.example/dicom-web"}
     headers = {name: f"# [[{name}]]" for name in ("pacs", "dicomweb", "reporting", "fhir")}
-    headers |= dict.fromkeys(("web.openid", "workitems", "modality_worklist"), "# [{}]")
+    headers |= dict.fromkeys(("web.openid", "workitems", "fhircast", "modality_worklist", "pacs.dicomweb"), "# [{}]")
     headers |= {name: "# [{}]" for name, _ in SECTIONS if name.endswith(".tls")}
     lines = ["# radplug's settings: every one, at its default. Made by `radplug settings`."]
     for name, section in SECTIONS:

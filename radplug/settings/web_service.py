@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from radplug.settings.values import Seconds, Section, SecureUrl
+from radplug.settings.values import Seconds, Section, SecureUrl, secret_in
 
 
 class WebService(Section):
-    url: SecureUrl = Field(description="its address; what the standard names, such as /studies, is put behind it")
+    url: SecureUrl = Field(
+        description="its address; what the standard names, such as /studies or /DiagnosticReport, is put behind it"
+    )
     token_file: Path | None = Field(None, description="file whose first line is a bearer token; read for each request")
     user: str = Field("", description="user name, where it wants one instead (HTTP Basic)")
     password_file: Path | None = Field(None, description="file whose first line is the user's password")
@@ -24,3 +27,12 @@ class WebService(Section):
         if self.user and self.token_file:
             raise ValueError("token_file and user are two ways to be let in; set one of them")
         return self
+
+    def authorization(self) -> str:
+        """What it is shown (RFC 6750, RFC 7617), read from the file each time; empty: nothing. Raises SettingsError."""
+        if self.token_file:
+            return f"Bearer {secret_in(self.token_file, 'token_file')}"
+        if self.password_file:
+            secret = f"{self.user}:{secret_in(self.password_file, 'password_file')}"
+            return f"Basic {b64encode(secret.encode()).decode()}"
+        return ""

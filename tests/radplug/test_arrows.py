@@ -65,7 +65,7 @@ MAY_IMPORT = {
     # one adapter for each trade: the domain's words on one side, a ground floor on the other
     "radplug.prior_archives": {
         *("radplug.body_part", "radplug.certificates", "radplug.domain", "radplug.priors", "radplug.settings"),
-        "dicom_io",
+        *("radplug.web_services", "dicom_io"),
     },
     "radplug.prior_reports": {"radplug.domain", "radplug.study_store", "dicom_io"},
     "radplug.key_images": {"radplug.domain", "radplug.study_store", "dicom_io"},

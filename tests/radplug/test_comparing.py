@@ -61,7 +61,7 @@ class Stock:
     folder: Path
 
     def settings(self, way: str, **more: Any) -> dict[str, Any]:
-        return asking(self.archive.peer, self.folder, way, dicomweb_url=self.archive.web, **more)
+        return asking(self.archive.peer, self.folder, way, dicomweb={"url": self.archive.web}, **more)
 
 
 def asking(peer: Peer, folder: Path, way: str, **more: Any) -> dict[str, Any]:
