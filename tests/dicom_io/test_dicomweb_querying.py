@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
-from dimse_peers import free_port
 from image_samples import image, part10
+from peers import free_port
 
 from dicom_io.dicomweb.fetching import fetch
 from dicom_io.dicomweb.querying import find_studies

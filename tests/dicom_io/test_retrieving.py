@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 import pydicom
 import pytest
-from dimse_peers import associated, bundled, free_port, kind, listening
+from dimse_peers import associated, bundled, kind, listening
+from peers import free_port
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage
 from pynetdicom import AE, evt

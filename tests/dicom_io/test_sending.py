@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from dimse_peers import bundled, data_set_bytes, free_port, listening, storescp
-from peers import wait_until
+from dimse_peers import bundled, data_set_bytes, listening, storescp
+from peers import free_port, wait_until
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, ImplicitVRLittleEndian
 from pynetdicom import AE, evt

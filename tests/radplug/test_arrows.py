@@ -40,6 +40,7 @@ MAY_IMPORT = {
     "radplug.body_part": set(),
     "radplug.embedded_redis": set(),
     "radplug.supervisor": set(),
+    "radplug.uvicorn_thread": set(),
     "radplug.logs": {"radplug.settings"},
     "radplug.passages": {"model_runtime.canvas"},
     "radplug.notices": {"radplug.domain", *WORD_FILES},
