@@ -10,11 +10,11 @@ from datetime import date, datetime
 from typing import Final
 
 from dicom_io import retrieving
+from dicom_io.arrival import Arrival
 from dicom_io.dicomweb import querying
 from dicom_io.dicomweb.fetching import fetch
 from dicom_io.dicomweb.server import Server
 from dicom_io.errors import DicomError, NoSpace
-from dicom_io.listener import Arrival
 from dicom_io.retrieving import FoundStudy
 from dicom_io.study import Instance, Patient
 from radplug import certificates, web_services

@@ -13,8 +13,9 @@ from functools import partial
 
 import structlog
 
+from dicom_io.arrival import Arrival
 from dicom_io.errors import UnusableCertificate
-from dicom_io.listener import Arrival, Listener, SecurePort
+from dicom_io.listener import Listener, SecurePort
 from dicom_io.tls import explained
 from hl7.errors import Unavailable
 from hl7.listener import Listener as Hl7Listener

@@ -15,7 +15,7 @@ from model_runtime.lora.adapter_card import AdapterCard
 from radplug.audit import AuditTrail
 from radplug.domain import Lease, Patience
 from radplug.lease_keeper import LeaseKeeper
-from radplug.parts import Policy
+from radplug.policy import Policy
 from radplug.records.commitment_requests import CommitmentRequests
 from radplug.records.committing import Committing
 from radplug.records.comparing import Comparing

@@ -9,9 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from dicom_io.arrival import Arrival
 from dicom_io.commitment import Request, Result
 from dicom_io.errors import DicomError
-from dicom_io.listener import Arrival, Listener, SecurePort
+from dicom_io.listener import Listener, SecurePort
 from dicom_io.sending import Peer, send_each
 from dicom_io.tls import Contexts
 

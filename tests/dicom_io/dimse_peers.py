@@ -16,7 +16,8 @@ from pydicom.filereader import read_file_meta_info
 from pynetdicom import AE, _config, build_context
 from pynetdicom.association import Association
 
-from dicom_io.listener import Arrival, Listener
+from dicom_io.arrival import Arrival
+from dicom_io.listener import Listener
 from dicom_io.part10 import read_transfer_syntax
 
 _TEST_FILES = Path(pydicom.data.__file__).parent

@@ -34,9 +34,10 @@ from pynetdicom import AE, build_context
 from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
 
+from dicom_io.arrival import Arrival
 from dicom_io.connection import LONGEST_PDU
 from dicom_io.errors import NoSpace, Refused, Unreadable
-from dicom_io.listener import Arrival, Listener
+from dicom_io.listener import Listener
 from dicom_io.offered import COMPRESSED, DOCUMENTS, IMAGES, UNCOMPRESSED
 from dicom_io.sending import Peer, send
 

@@ -13,8 +13,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage
 from pynetdicom import AE, evt
 
+from dicom_io.arrival import Arrival
 from dicom_io.errors import Rejected, Unavailable
-from dicom_io.listener import Arrival
 from dicom_io.reading import identify, read_instance
 from dicom_io.retrieving import FIND, GET, MOVE, FoundStudy, find_studies, get_study, move_study
 from dicom_io.sending import Peer

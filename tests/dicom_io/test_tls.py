@@ -23,9 +23,10 @@ from dimse_peers import bundled, dcmtk, storescp
 from peers import free_port, wait_until
 from pydicom import dcmread
 
+from dicom_io.arrival import Arrival
 from dicom_io.certificates import Files, ends
 from dicom_io.errors import Unavailable, UnusableCertificate
-from dicom_io.listener import Arrival, Listener, SecurePort
+from dicom_io.listener import Listener, SecurePort
 from dicom_io.sending import Peer, echo, send
 from dicom_io.tls import Renewed, accepting, calling
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from peers import free_port
 from pydicom import Dataset, dcmread
 
-from dicom_io.listener import Arrival, Listener
+from dicom_io.arrival import Arrival
+from dicom_io.listener import Listener
 from dicom_io.sending import Peer, send
 from hl7.message import Message
 from radplug.acceptance.embedded_site import SCOPES

@@ -29,7 +29,10 @@ MAY_IMPORT = {
     "radplug.completeness": WORD_FILES,
     "radplug.domain": {"radplug.completeness", "radplug.priors", *WORD_FILES},
     "radplug.desk": {"radplug.anchors", *WORD_FILES},
-    "radplug.parts": {"radplug.completeness", "radplug.desk", "radplug.domain", "radplug.priors", *WORD_FILES},
+    "radplug.policy": {"radplug.domain"},
+    "radplug.parts": {
+        *("radplug.completeness", "radplug.desk", "radplug.domain", "radplug.policy", "radplug.priors", *WORD_FILES),
+    },
     "radplug.pipeline": {
         *("radplug.parts", "radplug.completeness", "radplug.desk", "radplug.domain", "radplug.priors", *WORD_FILES),
     },

@@ -22,7 +22,8 @@ from playwright.sync_api import Browser, expect
 from pydicom import dcmread
 from sites import hospital
 
-from dicom_io.listener import Arrival, Listener
+from dicom_io.arrival import Arrival
+from dicom_io.listener import Listener
 from dicom_io.reading import read_instance
 from dicom_io.report_checks import check
 from dicom_io.sending import Peer, send
