@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date, datetime
 from typing import Final
 
 from dicom_io import retrieving
@@ -16,7 +15,7 @@ from dicom_io.dicomweb.fetching import fetch
 from dicom_io.dicomweb.server import Server
 from dicom_io.errors import DicomError, NoSpace
 from dicom_io.retrieving import FoundStudy
-from dicom_io.study import Instance, Patient
+from dicom_io.study import Instance, Patient, date_of
 from radplug import certificates, web_services
 from radplug.body_part import body_part
 from radplug.domain import ArchiveFailed
@@ -98,7 +97,7 @@ class PriorArchives:
         return Candidate(
             study.uid,
             study.patient,  # an issuer that is not named here may be in the images
-            _day(study.date),
+            date_of(study.date),
             frozenset(filter(_CODE.fullmatch, study.modalities)),
             body_part("", [study.description]),
             "".join(character if character.isprintable() else " " for character in study.description),
@@ -121,10 +120,3 @@ def _web_server(pacs: PacsDestination, seconds: float) -> Server:
     assert pacs.dicomweb  # the settings have seen to it
     server = web_services.server(pacs.dicomweb)
     return replace(server, timeout=min(seconds, server.timeout))
-
-
-def _day(text: str) -> date | None:
-    try:
-        return datetime.strptime(text, "%Y%m%d").date()
-    except ValueError:
-        return None

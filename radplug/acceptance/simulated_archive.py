@@ -13,6 +13,7 @@ from fastapi.concurrency import run_in_threadpool
 from dicom_io.dicomweb.incoming import Incoming, boundary_of
 from dicom_io.dicomweb.sent import Sent
 from dicom_io.dicomweb.store_answer import MEDIA_TYPE, status_of, write_answer
+from radplug.acceptance.filed import Filed
 from radplug.acceptance.serving import HOST, SimulatedServer
 
 LARGEST = 64 << 20  # bytes of an object
@@ -23,15 +24,13 @@ class SimulatedArchive(SimulatedServer):
 
     def __init__(self, folder: Path, port: int = 0, host: str = HOST) -> None:
         super().__init__(port=port, host=host)
-        self._folder = folder
-        self._received: list[Path] = []
+        self._folder = folder  # where bodies are spooled as well
+        self._filed = Filed(folder, "dcm")
         self._busy = threading.Event()
-        self._one = threading.Lock()
 
     @property
     def received(self) -> tuple[Path, ...]:
-        with self._one:
-            return tuple(self._received)
+        return self._filed.files
 
     @contextmanager
     def busy(self) -> Iterator[None]:
@@ -61,7 +60,4 @@ class SimulatedArchive(SimulatedServer):
         return Response(write_answer(incoming.outcomes), status_of(incoming.outcomes), media_type=MEDIA_TYPE)
 
     def _keep(self, sent: Sent) -> None:
-        with self._one:
-            path = self._folder / f"received-{len(self._received) + 1}.dcm"
-            path.write_bytes(sent.header + sent.data_set)
-            self._received.append(path)
+        self._filed.add(sent.header + sent.data_set)

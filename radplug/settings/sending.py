@@ -71,7 +71,7 @@ class PacsDestination(Destination):
     dicomweb: PacsWebSettings | None = Field(None, description="how it is asked by DICOMweb")
 
     @model_validator(mode="after")
-    def _dicomweb_has_a_url(self) -> PacsDestination:
+    def _dicomweb_is_set_where_it_is_asked(self) -> PacsDestination:
         if self.priors == "dicomweb" and not self.dicomweb:
             raise ValueError("priors is dicomweb and there is no [pacs.dicomweb]; add it, with the server's url")
         return self
