@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
 from image_samples import image, part10
 from peers import free_port
+from web_servers import Asked, WebServer
 
 from dicom_io.dicomweb.fetching import fetch
 from dicom_io.dicomweb.querying import find_studies
@@ -20,29 +19,13 @@ from dicom_io.errors import DicomError, Rejected, Unavailable, Unreadable
 
 
 @contextmanager
-def server(status: int, body: bytes = b"", kind: str = "application/dicom+json") -> Iterator[tuple[Server, list[str]]]:
-    """One that answers everybody so, and the Authorization of each request."""
-    asked: list[str] = []
-
-    class Answer(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.headers.get("Authorization", ""))
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None: ...
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as http:
-        thread = threading.Thread(target=http.serve_forever)
-        thread.start()
-        try:
-            yield Server(f"http://127.0.0.1:{http.server_address[1]}/dicom-web", timeout=5), asked
-        finally:
-            http.shutdown()
-            thread.join()
+def server(
+    status: int, body: bytes = b"", kind: str = "application/dicom+json"
+) -> Iterator[tuple[Server, list[Asked]]]:
+    """One that answers everybody so, and what it was asked."""
+    answering = WebServer(status, body, {"Content-Type": kind})
+    with answering.running() as address:
+        yield Server(f"{address}/dicom-web", timeout=5), answering.asked
 
 
 @pytest.mark.parametrize(
@@ -79,7 +62,7 @@ def test_who_asks() -> None:
     with server(200, b"[]") as (web, asked):
         for each in (web, replace(web, authorization="Bearer t0k3n")):
             find_studies("4711", each)
-    assert asked == ["", "Bearer t0k3n"]
+    assert [one.headers.get("authorization") for one in asked] == [None, "Bearer t0k3n"]
 
 
 def test_credentials_are_shown_to_nobody() -> None:
