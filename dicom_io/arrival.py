@@ -33,11 +33,11 @@ MEANINGS: Final[Mapping[int, str]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """An instance as it came: `header` and `dataset` one after the other are its file in DICOM's format."""
+    """An instance as it came: `header` and `data_set` one after the other are its file in DICOM's format."""
 
     instance: Instance
     header: bytes  # preamble and file meta information, ours
-    dataset: bytes  # the sender's, to the last byte
+    data_set: bytes  # the sender's, to the last byte
     calling_ae: str
     called_ae: str
     originator: str = ""  # the AE title whose C-MOVE has brought it, as the sender says; empty: it says nothing
@@ -52,8 +52,8 @@ class Arrival:
 def arrival_of(event: evt.Event) -> Arrival:
     """What a C-STORE request brings. Raises Unreadable."""
     request = cast(C_STORE, event.request)
-    dataset = event.encoded_dataset(include_meta=False)
-    instance = identify(dataset, str(event.context.transfer_syntax))
+    data_set = event.encoded_dataset(include_meta=False)
+    instance = identify(data_set, str(event.context.transfer_syntax))
     if request.AffectedSOPInstanceUID != instance.sop_instance_uid:
         raise Unreadable("SOPInstanceUID differs from the one in the request")
     if not request.AffectedSOPClassUID == event.context.abstract_syntax == instance.sop_class_uid:
@@ -65,4 +65,4 @@ def arrival_of(event: evt.Event) -> Arrival:
         transfer_syntax_uid=instance.transfer_syntax_uid,
         source_ae_title=calling_ae,
     )
-    return Arrival(instance, header, dataset, calling_ae, event.assoc.acceptor.ae_title, originator.strip())
+    return Arrival(instance, header, data_set, calling_ae, event.assoc.acceptor.ae_title, originator.strip())

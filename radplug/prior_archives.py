@@ -78,7 +78,7 @@ class PriorArchives:
         timeout = min(seconds, pacs.timeout_seconds)
 
         def take(arrival: Arrival) -> None:
-            keep(arrival.instance, arrival.header, arrival.dataset)
+            keep(arrival.instance, arrival.header, arrival.data_set)
 
         with _in_our_words():
             if pacs.priors == "dicomweb":

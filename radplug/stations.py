@@ -46,7 +46,7 @@ def listen(house: House) -> None:
             house,
             arrival.instance,
             arrival.header,
-            arrival.dataset,
+            arrival.data_set,
             arrival.calling_ae,
             arrival.called_ae,
             moved_by_us=arrival.is_moved_by(s.ae_title),

@@ -99,7 +99,7 @@ class SimulatedPacs:
         )
 
     def _keep(self, arrival: Arrival) -> None:
-        self._filed.add(arrival.header + arrival.dataset)
+        self._filed.add(arrival.header + arrival.data_set)
 
     def __enter__(self) -> Self:
         self._listener.start()

@@ -114,9 +114,9 @@ def test_what_dcmtk_sends_arrives_as_its_own_storescp_gets_it(
         dcmtk(tool, option, "-aec", "ARCHIVE", "127.0.0.1", port, bundled(name))
     (reference,) = tmp_path.iterdir()
     (arrival,) = arrivals
-    assert arrival.dataset == data_set_bytes(reference)
+    assert arrival.data_set == data_set_bytes(reference)
     assert arrival.calling_ae == "MODALITY"
-    kept = pydicom.dcmread(BytesIO(arrival.header + arrival.dataset))
+    kept = pydicom.dcmread(BytesIO(arrival.header + arrival.data_set))
     original = pydicom.dcmread(bundled(name))
     original.pop(0xFFFCFFFC, None)  # Data Set Trailing Padding, which DCMTK does not send
     assert kept == original
@@ -141,7 +141,7 @@ def test_every_real_file_is_kept_to_the_last_byte_or_refused_with_a_reason(
             answer = association.send_c_store(file)
             if answer.Status == 0x0000:
                 kept += 1
-                assert arrivals.pop().dataset == data_set_bytes(file)
+                assert arrivals.pop().data_set == data_set_bytes(file)
             else:
                 assert answer.Status == 0xA900, file
                 assert "UID" in answer.ErrorComment, file

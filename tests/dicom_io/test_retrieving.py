@@ -143,7 +143,7 @@ def test_a_study_comes_on_the_association_that_asks() -> None:
         assert get_study("1.2.3", came.append, peer, calling_ae="RADPLUG", timeout=5, seconds=5) == 1
     (arrival,) = came
     assert arrival.instance.sop_instance_uid == read_instance(bundled("CT_small.dcm")).sop_instance_uid
-    assert identify(arrival.dataset, arrival.instance.transfer_syntax_uid) == arrival.instance
+    assert identify(arrival.data_set, arrival.instance.transfer_syntax_uid) == arrival.instance
     assert asked[0].StudyInstanceUID == "1.2.3"
 
 

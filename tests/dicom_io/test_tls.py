@@ -91,7 +91,7 @@ class TestListening:
             answer = dcmtk("storescu", *extra, "127.0.0.1", port, bundled(CT))
             assert answer.returncode == 0, answer.stdout
         with_it, without = heard.arrived
-        assert with_it.dataset == without.dataset
+        assert with_it.data_set == without.data_set
         assert not heard.distrusted
 
     def test_there_may_be_no_port_without_tls(self, open_port: Callable[..., Heard], hospital: Authority) -> None:

@@ -40,7 +40,7 @@ class Relay:
         return self._listener.port
 
     def _take(self, arrival: Arrival) -> None:
-        data_set = self.change(dcmread(BytesIO(arrival.header + arrival.dataset)))
+        data_set = self.change(dcmread(BytesIO(arrival.header + arrival.data_set)))
         if data_set:
             send(data_set, self.to, calling_ae=arrival.calling_ae, timeout=10)
 

@@ -107,7 +107,7 @@ def listening(house: House, port: int) -> Iterator[None]:
     def keep(arrival: Arrival) -> None:
         by_us = arrival.is_moved_by("RADPLUG")
         assert by_us
-        pipeline.receive(house, arrival.instance, arrival.header, arrival.dataset, "ORTHANC", moved_by_us=by_us)
+        pipeline.receive(house, arrival.instance, arrival.header, arrival.data_set, "ORTHANC", moved_by_us=by_us)
 
     with Listener("RADPLUG", "127.0.0.1", port, keep, calling_ae_titles=None):
         yield
