@@ -40,11 +40,12 @@ from radplug.acceptance import synthetic_study
 from radplug.acceptance.running_site import RunningSite, free_port
 from radplug.acceptance.simulated_pacs import SimulatedPacs
 from radplug.domain import CaseState
+from radplug.models import DEMO_CHECKPOINT
 from radplug.people import Role
 from radplug.records.schema import cases
 from radplug.records.worklist import Sort, Wanted
 from radplug.settings import Settings
-from radplug.wiring import DEMO_CHECKPOINT, House
+from radplug.wiring import House
 
 PHRASES = ("Small right pleural effusion.", "The heart is enlarged.", "No pneumothorax.", "Discussed by phone.")
 SITE = """

@@ -131,7 +131,8 @@ def _why_not(association: Association, peer: Peer, timeout: float) -> DicomError
     with connection:
         if why := _why_no_tls(connection, peer):
             return Unavailable(f"{peer}: no TLS with it: {why}")
-    return Unavailable(f"{peer} took the connection, but gave no answer in {timeout:g} s; does DICOM listen there?")
+    spoken = "with TLS" if peer.tls else "without TLS"
+    return Unavailable(f"{peer} took the connection and gave no answer; does DICOM {spoken} listen there?")
 
 
 def _why_no_tls(connection: socket.socket, peer: Peer) -> str:

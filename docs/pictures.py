@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -60,6 +62,25 @@ name = "ris"
 host = "127.0.0.1"
 port = {ris}
 """
+RULES = """\
+[[rule]]
+name = "from the archive's migration"
+when.older_than_days = 30
+draft = false
+reason = "older than 30 days: it comes from the migration"
+
+[[rule]]
+name = "chest radiographs"
+when.modalities = ["DX", "CR"]
+when.body_parts = ["CHEST"]
+template = "chest-radiograph"
+
+[[rule]]
+name = "hands"
+when.body_parts = ["HAND"]
+draft = false
+reason = "hands are read without a draft here"
+"""
 
 
 def main() -> None:
@@ -68,6 +89,8 @@ def main() -> None:
         of_the_demo(Path(folder))
     with tempfile.TemporaryDirectory() as folder:
         of_the_pages(Path(folder))
+    with tempfile.TemporaryDirectory() as folder:
+        of_the_acceptance(Path(folder))
 
 
 def of_the_demo(folder: Path) -> None:
@@ -135,7 +158,32 @@ def of_the_pages(folder: Path) -> None:
             page.goto(f"{address}/dead-letters")
             page.set_viewport_size({"width": 1280, "height": 300})
             page.screenshot(path=IMAGES / "dead-letters.png")
+            of_the_rules(browser.new_page(viewport={"width": 1280, "height": 760}), house, address)
             browser.close()
+
+
+def of_the_rules(page: Page, house: House, address: str) -> None:
+    """As IT sees them: in use, in words, and tried on a case."""
+    house.saved_rules.save("rules", RULES, on=0, by="ivan", now=house.now(), why="the site's first rules")
+    house.people.add_without_password("ivan", Role.IT, house.now())
+    page.goto(f"{address}/sign-in/{house.people.link('ivan', house.now() + timedelta(minutes=5))}")
+    page.goto(f"{address}/rules")
+    page.get_by_role("button", name="Try").click()
+    page.locator("#tried li").first.wait_for()
+    page.screenshot(path=IMAGES / "rules.png")
+
+
+def of_the_acceptance(folder: Path) -> None:
+    """The page to sign, of one group of checks."""
+    report = folder / "acceptance.html"
+    kit = [sys.executable, "-m", "radplug.cli", "acceptance", "--only", "TLS", "--html", str(report)]
+    subprocess.run(kit, check=True, stdout=subprocess.DEVNULL)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 760})
+        page.goto(report.as_uri())
+        page.screenshot(path=IMAGES / "acceptance.png")
+        browser.close()
 
 
 def of_the_templates(page: Page, house: House, address: str) -> None:

@@ -60,7 +60,8 @@ class Routing:
     rule: str = ""  # name of the one that took it
     not_drafted: str = ""  # the reason why it is not
     template: str = ""  # its name
-    adapter: str = ""  # its name
+    model: str = ""  # name of a further one
+    adapter: str = ""  # its name, among those of the model
     destinations: tuple[str, ...] | None = None  # their names
     priority: Priority | None = None
     priors: PriorRule | None = None  # earlier studies that are wanted
@@ -200,6 +201,7 @@ class Plan:
     view: str
     images: int  # that the model can be shown, at most
     priors: int  # whose reports it can be told, at most
+    model: str  # name of a further one that drafts it; empty: the first
     adapter: str  # name of the LoRA adapter that drafts it; empty: none
 
 

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from threading import Event
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
 from PIL import Image
-from transformers.utils import logging as transformers_logging
 
 from hl7.orders import Order
 from model_runtime.canvas import Anchor, Template
-from model_runtime.checkpoints.model_card import ModelCard
 from model_runtime.draft_text import DraftText, SectionText
-from model_runtime.drafter import Drafter
 from model_runtime.drafting import Wish
 from model_runtime.errors import AnchorDoesNotFit, AnchorRefused, Cancelled
-from model_runtime.lora.adapters import Adapter
 from model_runtime.prompts.prompt import EarlierReport, PromptFacts
 from model_runtime.redraft import Reach
 from radplug.desk import Desk, without_struck
 from radplug.domain import Brief, Case, KeptInstance, NotDraftable, Plan, Routing
+from radplug.loaded_model import LoadedModel
+from radplug.models import ModelFiles
 from radplug.priors import Prior
 from radplug.rules import Study
 from radplug.templates import choose
@@ -35,61 +32,39 @@ Result = TypeVar("Result", bound=DraftText | Exception)
 
 
 class Draftsman:
-    """Drafts with the checkpoint in a directory, which is loaded once, at `warm_up` or the first draft.
+    """Drafts with the site's models, which are loaded once, at `warm_up` or the first draft that needs them.
 
-    The adapters in the directories `adapters` are loaded as well; the site's rules say which drafts which case.
+    The site's rules say which model, and which of its adapters, drafts which case.
     `templates` are asked for before each draft, since people change them.
-    `threads` are the CPU threads of the model (0: as many as there are cores), `batch` the cases that are drafted
+    `threads` are the CPU threads of the models (0: as many as there are cores), `batch` the cases that are drafted
     together, at most; `data` is where image files lie.
     """
 
     def __init__(
         self,
-        checkpoint: Path,
+        models: Mapping[str, ModelFiles],
         templates: Callable[[], Sequence[Template]],
-        adapters: Sequence[Path],
         data: Path,
         *,
-        device: Literal["auto", "cpu", "cuda"],
         threads: int,
         batch: int,
         seed: int,
         assume_body_part: str,
     ) -> None:
-        self._checkpoint = checkpoint
+        self._models = {name: LoadedModel(files, batch=batch) for name, files in models.items()}
         self._templates = templates
-        self._adapter_directories = adapters
         self._data = data
-        self._device = device
-        self._threads = threads
-        self._batch = batch
         self._seed = seed
         self._assume_body_part = assume_body_part
-        self._card = ModelCard.read(checkpoint)
-
-    @cached_property
-    def _drafter(self) -> Drafter:
-        # standard error is the station's log
-        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        if self._threads:
-            torch.set_num_threads(self._threads)
-        return Drafter.load(self._checkpoint, self._device, batch=self._batch)
-
-    @cached_property
-    def _adapters(self) -> dict[str, Adapter]:
-        attached = [self._drafter.attach(directory) for directory in self._adapter_directories]
-        return {adapter.name: adapter for adapter in attached}
+        if threads:
+            torch.set_num_threads(threads)
 
     def warm_up(self) -> str:
-        """Load the model and its adapters, and draft once; what is now ready, in words.
+        """Load every model with its adapters, and draft once with each; what is now ready, in words.
 
         Raises UnusableCheckpoint and UnusableAdapter.
         """
-        adapters = list(self._adapters)
-        self._drafter.warm_up()
-        identity = self._drafter.identity(self._seed)
-        ready = f"{identity.name} {identity.version} on {identity.device}"
-        return f"{ready}, adapters {', '.join(adapters)}" if adapters else ready
+        return "; ".join(model.warm_up(self._seed) for model in self._models.values())
 
     def plan(self, case: Case, instances: Sequence[KeptInstance], order: Order | None) -> Plan:
         """What the study is drafted as, by its routing. Raises NotDraftable where the model was not made for it."""
@@ -97,25 +72,33 @@ class Draftsman:
         if not images:
             raise NotDraftable("the study holds no image")
         study = Study.of(instances, order, self._assume_body_part)
-        not_covered = self._card.covers(study.modality, study.body_part)
+        routing = case.routing
+        model = self._models.get(routing.model)
+        if model is None:
+            raise _gone(routing, "model", routing.model)
+        not_covered = model.card.covers(study.modality, study.body_part)
         if not_covered:
             raise NotDraftable(not_covered)
-        template, view = self._template(study, case.routing), images[0].view_position
-        card, adapter = self._card, case.routing.adapter
-        if adapter and adapter not in self._adapters:
-            raise NotDraftable(
-                f"the rule {case.routing.rule} names the adapter {adapter}, which is not in use any more"
-            )
-        return Plan(template, study.modality, study.body_part, view, card.most_images, card.most_earlier, adapter)
+        template = self._template(study, routing)
+        if routing.adapter and routing.adapter not in model.adapters:
+            raise _gone(routing, "adapter", routing.adapter)
+        return Plan(
+            template,
+            study.modality,
+            study.body_part,
+            view=images[0].view_position,
+            images=model.card.most_images,
+            priors=model.card.most_earlier,
+            model=routing.model,
+            adapter=routing.adapter,
+        )
 
     def _template(self, study: Study, routing: Routing) -> Template:
         templates = self._templates()
         if routing.template:
             named = next((each for each in templates if each.name == routing.template), None)
             if named is None:
-                raise NotDraftable(
-                    f"the rule {routing.rule} names the template {routing.template}, which is not in use any more"
-                )
+                raise _gone(routing, "template", routing.template)
             return named
         chosen = choose(templates, study.procedures, study.modality, study.body_part)
         if chosen is None:
@@ -124,11 +107,17 @@ class Draftsman:
         return chosen
 
     def draft(self, briefs: Sequence[Brief]) -> list[DraftText | Exception]:
-        """The texts around what was dictated, in one batch; what goes wrong with one stands in its place.
+        """The texts around what was dictated, in one batch per model; what goes wrong with one stands in its place.
 
         That is NotDraftable where the phrases cannot all stand in the report.
         """
-        return [_in_our_words(result) for result in self._drafter.draft_all([self._wish(brief) for brief in briefs])]
+        drafted: dict[int, DraftText | Exception] = {}
+        for name, model in self._models.items():
+            numbers = [number for number, brief in enumerate(briefs) if brief.plan.model == name]
+            if numbers:
+                results = model.drafter.draft_all([self._wish(briefs[number]) for number in numbers])
+                drafted |= zip(numbers, map(_in_our_words, results), strict=True)
+        return [drafted[number] for number in range(len(briefs))]
 
     def redraft(self, brief: Brief, desk: Desk, tell: Callable[[int, Sequence[SectionText]], bool]) -> DraftText | None:
         """The text around what is pinned now, beginning with what stands there; None where it was no longer wanted.
@@ -148,7 +137,7 @@ class Draftsman:
             reach=Reach.GAP,
             stop=stop,
         )
-        (result,) = self._drafter.draft_all([wish], on_frame, frame_seconds=FRAME_SECONDS)
+        (result,) = self._models[brief.plan.model].drafter.draft_all([wish], on_frame, frame_seconds=FRAME_SECONDS)
         if isinstance(result, Cancelled):
             return None
         if isinstance(result, Exception):
@@ -156,7 +145,7 @@ class Draftsman:
         return result
 
     def _wish(self, brief: Brief) -> Wish:
-        plan = brief.plan
+        plan, model = brief.plan, self._models[brief.plan.model]
         return Wish(
             images=[np.asarray(Image.open(self._data / image.file).convert("RGB")) for image in brief.images],
             template=plan.template,
@@ -168,12 +157,16 @@ class Draftsman:
                 earlier=_earlier(brief.priors[: plan.priors]),
             ),
             seed=self._seed,
-            adapter=self._adapters[plan.adapter].name if plan.adapter else None,
+            adapter=model.adapters[plan.adapter].name if plan.adapter else None,
         )
 
 
 def _earlier(priors: Sequence[Prior]) -> tuple[EarlierReport, ...]:
     return tuple(EarlierReport(prior.taken_on, prior.report) for prior in priors if prior.taken_on)
+
+
+def _gone(routing: Routing, what: str, name: str) -> NotDraftable:
+    return NotDraftable(f"the rule {routing.rule} names the {what} {name}, which is not in use any more")
 
 
 def _in_our_words(result: Result) -> Result | NotDraftable:

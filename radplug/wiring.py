@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model_runtime.lora.adapter_card import AdapterCard
 from radplug.audit import AuditTrail
 from radplug.domain import Lease, Patience
 from radplug.lease_keeper import LeaseKeeper
+from radplug.models import ModelFiles, models
 from radplug.policy import Policy
 from radplug.records.commitment_requests import CommitmentRequests
 from radplug.records.committing import Committing
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from radplug.prior_archives import PriorArchives
     from radplug.prior_reports import PriorReports
 
-DEMO_CHECKPOINT = Path(__file__).parents[1] / "model_runtime" / "weights" / "demo"
 SOURCE = "UPS-RS"  # stands where a sender's AE title does, with what a workitem has us fetch
 PAUSE_AFTER_FAILURE = timedelta(seconds=5)
 
@@ -194,9 +193,9 @@ class House:
 
     # ── the draft ──
 
-    @property
-    def checkpoint(self) -> Path:
-        return self.settings.model.checkpoint or DEMO_CHECKPOINT
+    @cached_property
+    def models(self) -> dict[str, ModelFiles]:
+        return models(self.settings)
 
     @cached_property
     def template_files(self) -> tuple[TemplateFile, ...]:
@@ -237,7 +236,10 @@ class House:
             templates={
                 one.template.name for one in (self.templates if self.database.is_current() else self.template_files)
             },
-            adapters={AdapterCard.read(directory).name for directory in s.model.adapters},
+            models={
+                name: {AdapterCard.read(directory).name for directory in model.adapters}
+                for name, model in self.models.items()
+            },
             destinations=set(s.destinations),
             callers=self._senders,
             called=s.listener.ae_titles,
@@ -273,11 +275,9 @@ class House:
         from radplug.draftsman import Draftsman
 
         return Draftsman(
-            self.checkpoint,
+            self.models,
             lambda: [one.template for one in self.templates],
-            self.settings.model.adapters,
             self.store.root,
-            device=self.settings.model.device,
             threads=self.settings.model.threads,
             batch=self.settings.drafting.batch,
             seed=self.settings.model.seed,

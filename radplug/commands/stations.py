@@ -31,9 +31,10 @@ def up(context: typer.Context) -> None:
     house.settings.listener.callers  # noqa: B018
     for tls in filter(None, (house.settings.listener.tls, house.settings.hl7.tls)):
         certificates.accepting(tls)()
-    ModelCard.read(house.checkpoint)
-    for directory in house.settings.model.adapters:
-        AdapterCard.read(directory)
+    for model in house.models.values():
+        ModelCard.read(model.checkpoint)
+        for directory in model.adapters:
+            AdapterCard.read(directory)
     house.template_files  # noqa: B018
     house.database.migrate()
     house.rules  # noqa: B018

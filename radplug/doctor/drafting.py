@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from dicom_io.errors import DicomError
 from dicom_io.typefaces import Typefaces
@@ -11,34 +10,44 @@ from model_runtime.checkpoints.model_card import ModelCard
 from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
 from model_runtime.lora.adapter_card import AdapterCard
 from radplug.findings import Finding
+from radplug.models import ModelFiles
 from radplug.texts.reading import UnusableText
 from radplug.wiring import House
 
 
 def checkpoint(house: House) -> Iterator[Finding]:
+    for model in house.models.values():
+        yield _checkpoint(model)
+
+
+def _checkpoint(model: ModelFiles) -> Finding:
+    about = f"checkpoint {model.name}".strip()
     try:
-        card = ModelCard.read(house.checkpoint)
+        card = ModelCard.read(model.checkpoint)
     except UnusableCheckpoint as error:
-        yield Finding("checkpoint", False, f"{error}; set model.checkpoint to a directory that has one")
-        return
-    if not (Path(house.checkpoint) / "config.json").is_file():
-        yield Finding("checkpoint", False, f"{house.checkpoint} holds no model; set model.checkpoint")
-        return
-    yield Finding("checkpoint", True, f"{card.name} {card.version}: {card.purpose}")
+        return Finding(about, False, f"{error}; set {model.setting} to a directory that has one")
+    if not (model.checkpoint / "config.json").is_file():
+        return Finding(about, False, f"{model.checkpoint} holds no model; set {model.setting}")
+    return Finding(about, True, f"{card.name} {card.version}: {card.purpose}")
 
 
 def adapters(house: House) -> Iterator[Finding]:
     """By their cards alone: whether its weights fit, an adapter shows when the draft worker loads it."""
-    if not house.settings.model.adapters:
+    for model in house.models.values():
+        yield from _adapters(model)
+
+
+def _adapters(model: ModelFiles) -> Iterator[Finding]:
+    if not model.adapters:
         return
-    from model_runtime.checkpoints.checkpoint import fingerprint_of  # loads torch, as _gpu does
+    from model_runtime.checkpoints.checkpoint import fingerprint_of  # loads torch, as `gpu` does
 
     try:
-        base = fingerprint_of(house.checkpoint)
+        base = fingerprint_of(model.checkpoint)
     except UnusableCheckpoint:
         return  # said already
     names: set[str] = set()
-    for directory in house.settings.model.adapters:
+    for directory in model.adapters:
         try:
             card = AdapterCard.read(directory)
         except UnusableAdapter as error:
@@ -46,7 +55,7 @@ def adapters(house: House) -> Iterator[Finding]:
             continue
         about = f"adapter {card.name}"
         if card.base_fingerprint != base:
-            text = f"{directory} was trained on the checkpoint {card.base_fingerprint}, model.checkpoint is {base}"
+            text = f"{directory} was trained on the checkpoint {card.base_fingerprint}, {model.setting} is {base}"
             yield Finding(about, False, f"{text}; take the adapter for this checkpoint")
         elif card.name in names:
             yield Finding(about, False, f"{directory} has the name of another adapter; give each a name of its own")
@@ -81,11 +90,13 @@ def rules(house: House) -> Iterator[Finding]:
 def gpu(house: House) -> Iterator[Finding]:
     import torch  # seconds to import: only this look needs it
 
-    wanted = house.settings.model.device
+    wanted = {model.device for model in house.models.values()}
     if torch.cuda.is_available():
         yield Finding("GPU", True, torch.cuda.get_device_name())
-    elif wanted == "cuda":
-        yield Finding("GPU", False, "model.device is cuda and there is no usable GPU; check the driver, or set auto")
+    elif "cuda" in wanted:
+        yield Finding(
+            "GPU", False, "a model's device is cuda and there is no usable GPU; check the driver, or set auto"
+        )
     else:
         yield Finding("GPU", True, "none; the model runs on the CPU, which is enough for the demo checkpoint only")
 

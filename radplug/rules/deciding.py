@@ -33,6 +33,7 @@ def decide(rules: Sequence[Rule], study: Study, today: date) -> Routing:
         rule=rule.name,
         not_drafted=rule.reason or "",
         template=rule.template or "",
+        model=rule.model or "",
         adapter=rule.adapter or "",
         destinations=rule.destinations,
         priority=rule.new_priority,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
@@ -17,7 +17,7 @@ class Site:
     """What rules may name."""
 
     templates: Collection[str]
-    adapters: Collection[str]
+    models: Mapping[str, Collection[str]]  # the adapters of each; "" is the one of [model]
     destinations: Collection[str]
     callers: Collection[str] | None  # who may send; None: anybody
     called: Collection[str]  # our AE titles
@@ -54,7 +54,8 @@ def _unknown(rule: Rule, site: Site) -> Iterator[Fault]:
     """What a rule names that the site does not have, so that it could not be followed or no study could fit."""
     named: tuple[tuple[Sequence[str], str, Collection[str], Collection[str] | None], ...] = (
         (["template"], "template", _one(rule.template), site.templates),
-        (["adapter"], "adapter in model.adapters", _one(rule.adapter), site.adapters),
+        (["model"], "[[further_model]]", _one(rule.model), [*filter(None, site.models)]),
+        (["adapter"], f"adapter of {_model(rule)}", _one(rule.adapter), site.models.get(rule.model or "")),
         (["destinations"], "[[pacs]], [[reporting]] or [[fhir]]", rule.destinations or (), site.destinations),
         (
             ["when", "calling_ae_titles"],
@@ -75,6 +76,10 @@ def _unknown(rule: Rule, site: Site) -> Iterator[Fault]:
         yield ["priors"], "no [[pacs]] says how earlier studies are fetched from it; set its priors"
     for modality in sorted(NOT_IMAGES.intersection(rule.when.modalities or ())):
         yield ["when", "modalities"], f"{modality} is no modality of images, so no study to draft has it"
+
+
+def _model(rule: Rule) -> str:
+    return f"the further model {rule.model}" if rule.model else "[model]"
 
 
 def _one(name: str | None) -> tuple[str, ...]:

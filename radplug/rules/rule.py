@@ -113,6 +113,9 @@ class Priors(_Words):
         return " ".join(told)
 
 
+HOW = ("model", "adapter", "template", "destinations", "priors")  # it is drafted
+
+
 class Rule(_Words):
     """A `[[rule]]`: `when` a study fits, the rest is decided for it; what is None is as without rules."""
 
@@ -120,6 +123,7 @@ class Rule(_Words):
     when: When = When()
     draft: StrictBool | None = None
     reason: OneLine | None = None
+    model: OneLine | None = None
     adapter: OneLine | None = None
     template: OneLine | None = None
     destinations: AnyOf[OneLine] | None = None
@@ -132,9 +136,9 @@ class Rule(_Words):
             raise wrong("says draft = false without a reason; whoever looks for the draft is shown it")
         if self.draft is not False and self.reason:
             raise wrong("has a reason, which is for draft = false only")
-        if self.draft is False and (lost := [*filter(self._has, ("adapter", "template", "destinations", "priors"))]):
+        if self.draft is False and (lost := [*filter(self._has, HOW)]):
             raise wrong(f"says draft = false, so there is nothing that {', '.join(lost)} could be for")
-        if not any(map(self._has, ("draft", "adapter", "template", "destinations", "priority", "priors"))):
+        if not any(map(self._has, ("draft", "priority", *HOW))):
             raise wrong("decides nothing; say draft = true where its studies are drafted as without rules")
         return self
 
@@ -153,6 +157,8 @@ class Rule(_Words):
     def _how(self) -> Iterator[str]:
         if self.template:
             yield f"on the template {self.template}"
+        if self.model:
+            yield f"by the model {self.model}"
         if self.adapter:
             yield f"with the adapter {self.adapter}"
         if self.destinations:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from radplug.settings.values import Seconds, Section
+from radplug.settings.values import Name, Seconds, Section
+
+Adapters = Annotated[tuple[Path, ...], Field(description="directories of LoRA adapters; rules say what each is for")]
+Device = Annotated[Literal["auto", "cpu", "cuda"], Field(description="where it runs")]
 
 
 class ModelSettings(Section):
-    """The model that drafts."""
+    """The model that drafts, unless a rule names another."""
 
     checkpoint: Path | None = Field(
         None, description="directory of the checkpoint; empty: the demo model that comes along"
     )
-    adapters: tuple[Path, ...] = Field((), description="directories of LoRA adapters; rules say what each is for")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where it runs")
+    adapters: Adapters = ()
+    device: Device = "auto"
     threads: int = Field(
         1, ge=0, description="CPU threads for the model; 0: as many as there are cores, if all are idle"
     )
@@ -25,6 +28,15 @@ class ModelSettings(Section):
     floor: float = Field(
         0.8, ge=0, le=1, description="a draft with a sentence of less confidence is marked as doubtful; 0: none is"
     )
+
+
+class FurtherModel(Section):
+    """A further model, for the studies of the rules that name it; it is loaded beside the first."""
+
+    name: Name = Field(description="how rules call it; unique")
+    checkpoint: Path = Field(description="directory of the checkpoint")
+    adapters: Adapters = ()
+    device: Device = "auto"
 
 
 class DraftingSettings(Section):

@@ -9,7 +9,7 @@ from pydantic import ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from radplug.settings.asking import ModalityWorklistSettings, WorkitemsSettings
-from radplug.settings.drafting import DraftingSettings, ModelSettings
+from radplug.settings.drafting import DraftingSettings, FurtherModel, ModelSettings
 from radplug.settings.fhir import FhircastSettings, FhirDestination
 from radplug.settings.receiving import AssemblySettings, Hl7Settings, ListenerSettings, StowSettings
 from radplug.settings.sending import (
@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     pages: PagesSettings = PagesSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
+    further_model: tuple[FurtherModel, ...] = ()
     pacs: tuple[PacsDestination, ...] = ()
     dicomweb: tuple[DicomwebDestination, ...] = ()
     reporting: tuple[ReportingDestination, ...] = ()
@@ -69,10 +70,11 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Settings:
-        names = self.destinations
-        twice = sorted({n for n in names if names.count(n) > 1})
-        if twice:
-            raise ValueError(f"two destinations are named {', '.join(twice)}; give each a name of its own")
+        models = [model.name for model in self.further_model]
+        for what, names in (("destinations", self.destinations), ("models", models)):
+            twice = sorted({n for n in names if names.count(n) > 1})
+            if twice:
+                raise ValueError(f"two {what} are named {', '.join(twice)}; give each a name of its own")
         return self
 
     @property

@@ -6,6 +6,7 @@ from typing import Any
 
 from radplug.people import Role
 from radplug.settings.asking import ModalityWorklistSettings, WorkitemsSettings
+from radplug.settings.drafting import FurtherModel
 from radplug.settings.fhir import FhircastSettings, FhirDestination
 from radplug.settings.reading import Settings
 from radplug.settings.sending import DicomwebDestination, PacsDestination, PacsWebSettings, ReportingDestination
@@ -22,6 +23,7 @@ SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("workitems", WorkitemsSettings),
     ("fhircast", FhircastSettings),
     ("web.openid", OpenIdSettings),
+    ("further_model", FurtherModel),
     ("pacs", PacsDestination),
     ("pacs.tls", PeerTlsSettings),
     ("pacs.dicomweb", PacsWebSettings),
@@ -45,9 +47,10 @@ def reference() -> str:
     samples |= {"client_id": "radplug", "client_secret_file": "/etc/radplug/openid-secret"}
     samples |= {"roles": {"radiology-doctors": Role.RADIOLOGIST, "radiology-it": Role.IT}}
     samples |= {file: f"/etc/radplug/{file}.pem" for file in ("certificate", "key", "ca")}
+    samples |= {"further_model.name": "chest-ct", "checkpoint": "/srv/radplug/models/chest-ct"}
     samples |= {"station": "RADPLUG^99HOSPITAL^AI drafts"}
     samples |= {"url": "https://archive.hospital.example/dicom-web"}
-    headers = {name: f"# [[{name}]]" for name in ("pacs", "dicomweb", "reporting", "fhir")}
+    headers = {name: f"# [[{name}]]" for name in ("further_model", "pacs", "dicomweb", "reporting", "fhir")}
     headers |= dict.fromkeys(("web.openid", "workitems", "fhircast", "modality_worklist", "pacs.dicomweb"), "# [{}]")
     headers |= {name: "# [{}]" for name, _ in SECTIONS if name.endswith(".tls")}
     lines = ["# radplug's settings: every one, at its default. Made by `radplug settings`."]

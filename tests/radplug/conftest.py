@@ -14,10 +14,11 @@ from playwright.sync_api import Browser, Page, expect
 
 from radplug import pipeline
 from radplug.domain import Case
+from radplug.models import DEMO_CHECKPOINT
 from radplug.people import Role
 from radplug.settings import Settings
 from radplug.web.serving import serving
-from radplug.wiring import DEMO_CHECKPOINT, House
+from radplug.wiring import House
 
 expect.set_options(timeout=20_000)  # milliseconds: a busy machine is no failure
 

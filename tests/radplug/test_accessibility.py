@@ -13,9 +13,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from radplug import pipeline
 from radplug.domain import Case
+from radplug.models import DEMO_CHECKPOINT
 from radplug.people import Role
 from radplug.web.serving import serving
-from radplug.wiring import DEMO_CHECKPOINT, House
+from radplug.wiring import House
 
 TEMPLATES = ("templates", "templates/chest-radiograph", "new-template")
 RULES = ("rules", "rules/difference?old=0&new=0")

@@ -15,9 +15,10 @@ from houses import send_study
 from radplug import pipeline
 from radplug.clock import BellBroken
 from radplug.domain import Case
+from radplug.models import DEMO_CHECKPOINT
 from radplug.people import Role
 from radplug.web.serving import serving
-from radplug.wiring import DEMO_CHECKPOINT, House
+from radplug.wiring import House
 
 
 @dataclass

@@ -73,10 +73,14 @@ MAY_IMPORT = {
     },
     "radplug.prior_reports": {"radplug.domain", "radplug.study_store", "dicom_io"},
     "radplug.key_images": {"radplug.domain", "radplug.study_store", "dicom_io"},
+    "radplug.models": {"radplug.settings"},
+    "radplug.loaded_model": {"radplug.models", "model_runtime"},
     "radplug.draftsman": {
         *(
             "radplug.desk",
             "radplug.domain",
+            "radplug.loaded_model",
+            "radplug.models",
             "radplug.priors",
             "radplug.rules",
             "radplug.templates",

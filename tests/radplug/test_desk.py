@@ -12,7 +12,8 @@ from model_runtime.draft_text import Author
 from radplug import pipeline
 from radplug.desk import BadEdit, Desk, Frame, Phrase, StaleEdit, moved, names, pinned, unpinned
 from radplug.domain import Case, UnknownCase
-from radplug.wiring import DEMO_CHECKPOINT, House
+from radplug.models import DEMO_CHECKPOINT
+from radplug.wiring import House
 
 SECTIONS = ("FINDINGS", "IMPRESSION")
 A, B, C = (Phrase(name, "FINDINGS", f"Phrase {name}.", "typed") for name in "abc")

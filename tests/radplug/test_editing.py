@@ -11,8 +11,8 @@ from peers import wait_until
 from sites import hospital
 
 from radplug.domain import CaseState
+from radplug.models import DEMO_CHECKPOINT
 from radplug.people import Role
-from radplug.wiring import DEMO_CHECKPOINT
 
 
 def test_a_phrase_is_pinned_and_the_worker_drafts_around_it(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from radplug.cli import app
 from radplug.doctor import examine
 from radplug.domain import Case, Dictation, DocumentKind, Draft
 from radplug.findings import Finding
+from radplug.models import FIRST
 from radplug.shapes import KINDS
 from radplug.wiring import House
 
@@ -168,7 +169,7 @@ def test_all_that_gives_the_same_draft_again_is_in_the_row_and_in_the_sr(
     house = build(pacs=PACS, model={"seed": 4711, "adapters": [adapter]}, **ruled(tmp_path, RULE))
     case, draft = drafted(house, tmp_path / "study")
     identity = draft.text.identity  # as it was read from the database
-    assert identity == house.draftsman._drafter.identity(4711, "chest")
+    assert identity == house.draftsman._models[FIRST].drafter.identity(4711, "chest")
     device = report_reading.read(document(house, case, DocumentKind.SR).read_bytes()).report.device
     told = f"{device.model}; {device.version}; {device.description}"
     facts = asdict(identity)

@@ -16,9 +16,10 @@ from model_runtime.draft_text import Author
 from radplug import pipeline
 from radplug.acceptance import synthetic_study
 from radplug.domain import Case
+from radplug.models import DEMO_CHECKPOINT
 from radplug.people import Role
 from radplug.web.serving import serving
-from radplug.wiring import DEMO_CHECKPOINT, House
+from radplug.wiring import House
 
 
 @pytest.fixture

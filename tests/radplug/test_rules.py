@@ -23,7 +23,7 @@ from radplug.texts.reading import BadText, UnusableText
 
 SITE = Site(
     templates={"ct-chest"},
-    adapters={"chest"},
+    models={"": {"chest"}, "chest-ct": {"nodules"}},
     destinations={"pacs", "ris"},
     callers={"CT1", "CT2"},
     called={"RADPLUG", "RADPLUG_ER"},
@@ -228,7 +228,8 @@ def told(toml: str) -> list[str]:
         ('name = "a"\ndraft = 1', 3, "rule.draft: Input should be a valid boolean"),
         ('draft = true', 1, "rule.name: is missing"),
         ('name = " "\ndraft = true', 2, "rule.name: is empty"),
-        ('name = "a"\nmodel = "b"', 3, "rule.model: is no key of a rule; see docs/rules.md"),
+        ('name = "a"\nmodell = "b"', 3, "rule.modell: is no key of a rule; see docs/rules.md"),
+        ('name = "a"\nmodel = "b"', 3, "rule.model: b is no [[further_model]]; known: chest-ct"),
         ('name = "a"\ndraft = true\nwhen.modality = ["CT"]', 4, "rule.when.modality: is no key of a rule"),
         ('name = "a"\ndraft = true\nwhen.modalities = []', 4, "names nothing; leave the key out where any will do"),
         ('name = "a"\ndraft = true\nwhen.modalities = ["C-T"]', 4, "holds what is no DICOM code"),
@@ -241,7 +242,8 @@ def told(toml: str) -> list[str]:
         ('name = "a"\ndraft = true\nwhen.calling_ae_titles = ["CT3"]', 4, "could come from it; known: CT1, CT2"),
         ('name = "a"\ndraft = true\nwhen.called_ae_titles = ["X"]', 4, "could be sent to it; known: RADPLUG, "),
         ('name = "a"\n\ntemplate = "head"', 4, "rule.template: head is no template; known: ct-chest"),
-        ('name = "a"\nadapter = "head"', 3, "rule.adapter: head is no adapter in model.adapters; known: chest"),
+        ('name = "a"\nadapter = "head"', 3, "rule.adapter: head is no adapter of [model]; known: chest"),
+        ('name = "a"\nmodel = "chest-ct"\nadapter = "chest"', 4, "of the further model chest-ct; known: nodules"),
         ('name = "a"\ndestinations = ["ris", "pax"]', 3, "[[reporting]] or [[fhir]]; known: pacs, ris"),
         ('name = "a"', 1, "decides nothing"),
         ('name = "a"\ndraft = false', 1, "says draft = false without a reason"),
@@ -292,7 +294,7 @@ def test_a_file_that_is_not_there_or_not_text_is_named(tmp_path: Path) -> None:
 def test_the_documents_rules_can_be_used_and_name_every_key() -> None:
     document = (Path(__file__).parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
     sample = next(block for block in document.split("```") if block.startswith("toml\n# rules.toml"))
-    site = replace(SITE, templates={"embolism"}, adapters={"ct-chest"}, callers=None)
+    site = replace(SITE, templates={"embolism"}, models={"": {"ct-chest"}, "chest-ct": {"ct-chest"}}, callers=None)
     assert len(parse(sample.removeprefix("toml\n"), "docs/rules.md", site)) == len(tomllib.loads(sample[5:])["rule"])
     for key in (*(f"when.{name}" for name in When.model_fields), *Rule.model_fields):
         assert f"`{key}" in document

@@ -13,8 +13,8 @@ from sites import hospital
 from dicom_io import report_checks, report_reading
 from hl7 import oru
 from radplug.domain import CaseState
+from radplug.models import DEMO_CHECKPOINT
 from radplug.people import Role
-from radplug.wiring import DEMO_CHECKPOINT
 
 PHRASES = {"FINDINGS": "Small right pleural effusion, new since yesterday.", "IMPRESSION": "Telephoned to the ward."}
 

@@ -25,11 +25,12 @@ from model_runtime.canvas import FREE, Code, Section, Template, lay, pages
 from radplug.cli import app
 from radplug.doctor import examine
 from radplug.domain import Case, CaseState, KeptInstance, Priority
+from radplug.models import DEMO_CHECKPOINT
 from radplug.settings import Settings
 from radplug.templates import TemplateFile, choose, read, read_all
 from radplug.texts.lines import line_of, line_of_error, lines_of
 from radplug.texts.reading import UnusableText
-from radplug.wiring import DEMO_CHECKPOINT, House
+from radplug.wiring import House
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "templates.md").read_text(encoding="utf-8")
 OURS = read_all(None)
