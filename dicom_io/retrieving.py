@@ -40,6 +40,7 @@ class FoundStudy:
     date: str  # DA, empty where it is not told
     modalities: frozenset[str]
     description: str
+    accession_number: str  # empty where it is not told
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +212,7 @@ def _query(patient_id: str) -> Dataset:
     query.PatientID = patient_id
     for keyword in ("IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex"):
         setattr(query, keyword, "")
-    for keyword in ("StudyInstanceUID", "StudyDate", "ModalitiesInStudy", "StudyDescription"):
+    for keyword in ("StudyInstanceUID", "StudyDate", "ModalitiesInStudy", "StudyDescription", "AccessionNumber"):
         setattr(query, keyword, "")
     return query
 
@@ -232,6 +233,7 @@ def studies_of(identifier: Dataset) -> Iterator[FoundStudy]:
         text(identifier, "StudyDate"),
         frozenset(filter(None, text(identifier, "ModalitiesInStudy").split("\\"))),
         text(identifier, "StudyDescription"),
+        text(identifier, "AccessionNumber"),
     )
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime
+from typing import Final
 
 from hl7.errors import Malformed
 
 _DATE = r"\d{4}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
 _TIME = r"(?:[01]\d|2[0-3])(?:[0-5]\d(?:[0-5]\d(?:\.\d{1,4})?)?)?"
 _KNOWN = re.compile(f"{_DATE}(?:{_TIME})?", re.ASCII)
+_OFFSET = re.compile(r"[+-](?:0\d|1[0-4])[0-5]\d$", re.ASCII)
+_FORMATS: Final = {8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}  # by known digits
 
 
 def moment(when: datetime) -> str:
@@ -33,3 +36,13 @@ def known_digits(dicom: str) -> str:
         return found[0] if found and date.fromisoformat(found[0][:8]) else ""
     except ValueError:  # no such day
         return ""
+
+
+def read_moment(text: str) -> datetime | None:
+    """A DTM as a moment, to the second; naive where it has no distance from UTC, None where it has no whole day."""
+    digits = known_digits(text).partition(".")[0]
+    if not digits:
+        return None
+    told = datetime.strptime(digits, _FORMATS[len(digits)])
+    offset = _OFFSET.search(text.strip())
+    return told.replace(tzinfo=datetime.strptime(offset[0], "%z").tzinfo) if offset else told

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dicom_io.study import Patient
 from hl7.orders import Order
 from radplug.domain import Dictation
+from radplug.priors import SignedReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,13 @@ class Withdrawn:
 
 
 @dataclass(frozen=True, slots=True)
+class Signed:
+    """A report is signed, was corrected, or is withdrawn; it takes the place of what its sender said before of it."""
+
+    report: SignedReport
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """What is true of a patient from now on; what `patient` leaves empty stays as it is."""
 
@@ -63,7 +71,7 @@ class Nothing:
     reason: str
 
 
-Notice = Ordered | Cancelled | Dictated | Withdrawn | Identities | Nothing
+Notice = Ordered | Cancelled | Dictated | Withdrawn | Signed | Identities | Nothing
 
 
 @dataclass(frozen=True, slots=True)

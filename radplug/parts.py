@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -34,7 +34,7 @@ from radplug.domain import (
     StoredFile,
 )
 from radplug.policy import Policy
-from radplug.priors import Candidate, Prior
+from radplug.priors import Candidate, Prior, SignedReport, WrittenReport
 
 
 class Store(Protocol):
@@ -84,6 +84,9 @@ class Comparing(Protocol):
 
     def instances(self, study_uid: str) -> list[KeptInstance]:
         """What is here of a study, whatever it came for; no document of ours."""
+
+    def signed(self, study_uid: str, accession_numbers: Collection[str]) -> list[SignedReport]:
+        """The reports that systems have sent of a study, whoever's they are."""
 
 
 class Signals(Protocol):
@@ -230,8 +233,8 @@ class PriorArchives(Protocol):
 
 
 class PriorReports(Protocol):
-    def read(self, instances: Sequence[KeptInstance]) -> str:
-        """What the radiologists' reports of a study say; empty where there is none."""
+    def read(self, instances: Sequence[KeptInstance]) -> WrittenReport | None:
+        """What the radiologists' structured reports of a study say; None where there is none."""
 
     def images(self, instances: Sequence[KeptInstance]) -> tuple[Instance, ...]:
         """Those that stand for the study."""

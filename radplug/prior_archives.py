@@ -102,6 +102,7 @@ class PriorArchives:
             body_part("", [study.description]),
             "".join(character if character.isprintable() else " " for character in study.description),
             archive,
+            study.accession_number.strip(),
         )
 
 

@@ -11,6 +11,7 @@ from dicom_io.report_text import reports_text
 from dicom_io.selection import select
 from dicom_io.study import Instance, Study
 from radplug.domain import KeptInstance
+from radplug.priors import WrittenReport
 from radplug.study_store import StudyStore
 
 MOST_IMAGES: Final = 4
@@ -20,13 +21,14 @@ class PriorReports:
     def __init__(self, store: StudyStore) -> None:
         self._store = store
 
-    def read(self, instances: Sequence[KeptInstance]) -> str:
-        """What the radiologists' reports of a study say; empty where there is none, or one does not decode."""
+    def read(self, instances: Sequence[KeptInstance]) -> WrittenReport | None:
+        """What the radiologists' structured reports of a study say; None: there is none, or one does not decode."""
         files = [kept.file for kept in instances if kept.instance.sop_class_uid in REPORTS]
         try:
-            return reports_text([self._store.path(file).read_bytes() for file in files])
+            said = reports_text([self._store.path(file).read_bytes() for file in files])
         except Unreadable:
-            return ""
+            return None
+        return WrittenReport(said.text, said.written_at) if said.text else None
 
     def images(self, instances: Sequence[KeptInstance]) -> tuple[Instance, ...]:
         """Those that stand for the study; none where it has no images that we know."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 
 from dicom_io.study import Instance, Patient
@@ -47,6 +47,7 @@ class Candidate:
     body_part: str = ""  # empty: not told
     description: str = ""
     archive: str = ""  # the name of whose it is
+    accession_number: str = ""  # empty: not told
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,48 @@ class Prior:
         return f"{self.cited}, {self.description}" if self.description else self.cited
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenReport:
+    """What the structured reports of a study say."""
+
+    text: str
+    written_at: datetime | None  # None: not told
+
+
+@dataclass(frozen=True, slots=True)
+class SignedReport:
+    """A report that a reporting system has sent as signed: nothing is believed before its patient has been compared."""
+
+    patient: Patient
+    accession_number: str  # of its study, empty: not told
+    study_uid: str  # likewise
+    source: str  # who has sent it: MSH-3 and MSH-4, a bar between
+    signed_at: datetime
+    sections: tuple[tuple[str, str], ...]  # heading, which may be empty, and text; none: it was withdrawn
+
+    @property
+    def key(self) -> str:
+        """What its sender's further versions of it are known by."""
+        return self.accession_number or self.study_uid
+
+    @property
+    def text(self) -> str:
+        return "\n".join(f"{heading}:\n{text}" if heading else text for heading, text in self.sections)
+
+
+def report_of(written: WrittenReport | None, signed: Sequence[SignedReport]) -> tuple[str, str]:
+    """The text of an earlier study's report, and why there is none: who has spoken last counts.
+
+    There is at least one, and `signed` are the patient's. Where it is not told when the structured reports were
+    written, they count.
+    """
+    last = max(signed, key=lambda one: one.signed_at, default=None)
+    if last and (not written or (written.written_at and last.signed_at > written.written_at)):
+        return last.text, "" if last.sections else "its report has been withdrawn"
+    assert written  # there is at least one
+    return written.text, ""
+
+
 def differs(ours: Patient, theirs: Patient) -> str:
     """Why it cannot be one patient for us, whatever `theirs` still lacks; empty where it can."""
     for what, mine, other in _facts(ours, theirs):
@@ -105,14 +148,14 @@ def differs(ours: Patient, theirs: Patient) -> str:
     return ""
 
 
-def stranger(ours: Patient, theirs: Patient) -> str:
-    """Why it is not certain that both are one patient; empty where it is.
+def stranger(ours: Patient, theirs: Patient, what: str = "the earlier study") -> str:
+    """Why it is not certain that both are one patient; empty where it is. `what` tells of theirs.
 
     ID, issuer and birth date must all be given and equal. A name proves nothing: it changes, and is shared.
     """
-    lacking = (what for what, _, other in _facts(ours, theirs) if not other)
+    lacking = (fact for fact, _, other in _facts(ours, theirs) if not other)
     return differs(ours, theirs) or next(
-        (f"the earlier study has no {what}, so the patient is not certain" for what in lacking), ""
+        (f"{what} has no {fact}, so the patient is not certain" for fact in lacking), ""
     )
 
 

@@ -11,7 +11,7 @@ from dicom_io.retrieving import FoundSeries, FoundStudy, require_one, series_of,
 
 _FIELDS: Final = (
     *("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex"),
-    *("StudyInstanceUID", "StudyDate", "ModalitiesInStudy", "StudyDescription"),
+    *("StudyInstanceUID", "StudyDate", "ModalitiesInStudy", "StudyDescription", "AccessionNumber"),
 )
 
 

@@ -65,10 +65,15 @@ _PATIENT: Final = (
 )
 _TEXT: Final = (
     Reading(("OBX", 2), "TX or FT: narrative; anything else is passed over"),
-    Reading(("OBX", 3), "section, by code or text"),
+    Reading(("OBX", 3), "section, by code or text; 113014 (DCM): the Study Instance UID is in OBX-5"),
     Reading(("OBX", 5), "the text"),
-    Reading(("OBX", 11), "D, N, W and X: the observation is not there"),
+    Reading(("OBX", 11), "D, N, W and X: the observation is not there; F, C and U: it is signed"),
     Reading(("OBX", 18), "equipment: our own device tells our own drafts, which are left alone"),
+    # of signed text alone
+    Reading(("MSH", 7), "when the report came to say what it says, where nothing else tells"),
+    *_PATIENT,
+    Reading(("IPC", 3), "Study Instance UID, where no observation tells it"),
+    Reading(("ZDS", 1), "Study Instance UID, where IPC-3 has none"),
 )
 
 
@@ -115,11 +120,14 @@ RECEIVED: Final = (
         (
             Reading(("OBR", 3), "accession number, where OBR-18 has none"),
             Reading(("OBR", 18), "accession number"),
-            Reading(("OBR", 25), "status: only preliminary text is taken"),
+            Reading(("OBR", 22), "when the status changed: the later version of a signed report counts"),
+            Reading(("OBR", 25), "status: P, R, A, I, S is preliminary, F and C signed, X withdrawn; empty: as OBX-11"),
             Reading(("TXA", 15), "accession number, where OBR-18 has none"),
             *_TEXT,
         ),
-        "preliminary text becomes phrases that stand in the draft byte for byte; signed text is left alone",
+        "preliminary text becomes phrases that stand in the draft byte for byte; signed text is kept as the report of "
+        "its study, for drafts of later studies of the same patient, where a rule wants earlier studies, and is left "
+        "alone where none does",
     ),
     Received(
         _types(message for message in NARRATIVE_MESSAGES if message[0] == "MDM"),
@@ -127,7 +135,10 @@ RECEIVED: Final = (
             Reading(("OBR", 3), "accession number, where OBR-18 and TXA-15 have none"),
             Reading(("OBR", 18), "accession number"),
             Reading(("TXA", 15), "accession number, where OBR-18 has none"),
-            Reading(("TXA", 17), "completion status: only preliminary text is taken"),
+            Reading(("TXA", 8), "when it was edited, where TXA-22 does not tell when it was signed"),
+            Reading(("TXA", 17), "completion status: DI, DO, IN, IP is preliminary, AU and LA signed"),
+            Reading(("TXA", 19), "availability: AV or empty; CA and OB: it is withdrawn"),
+            Reading(("TXA", 22), "when it was signed (component 15)"),
             *_TEXT,
         ),
         "as for ORU^R01",

@@ -46,7 +46,8 @@ def priors_find(settings: Settings) -> Service:
             "C-FIND at STUDY level, by Patient ID, which is never empty and has no wildcard; then at SERIES level, by "
             f"Study Instance UID, of studies that come into question. {_NOT_NEGOTIATED}",
             "It is asked before a draft, where a rule wants earlier studies. Whether one is the same patient's is "
-            "told by Patient ID, issuer and birth date, here and again in the images.",
+            "told by Patient ID, issuer and birth date, here and again in the images. By the Accession Number signed "
+            "reports are found that have come by HL7.",
         ),
         on_answers={"matches": "those that the rule wants are retrieved", "any failure": _WITHOUT},
     )

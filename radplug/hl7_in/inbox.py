@@ -13,7 +13,7 @@ from dicom_io.uids import uid_for
 from hl7.acknowledgement import answers
 from hl7.errors import BadField, Malformed
 from hl7.message import Message, header_of
-from radplug.hl7_in.reading import Reader
+from radplug.hl7_in.reading import NO_DRAFT, Reader
 from radplug.notices import (
     Cancelled,
     Dictated,
@@ -23,6 +23,7 @@ from radplug.notices import (
     Nothing,
     Notice,
     Ordered,
+    Signed,
     Touched,
     Withdrawn,
 )
@@ -36,6 +37,7 @@ EVENTS: Mapping[type[Notice], str] = {
     Cancelled: "order cancelled",
     Dictated: "dictated",
     Withdrawn: "dictation withdrawn",
+    Signed: "signed report taken",
     Identities: "patients' data taken",
     Nothing: "message left alone",
 }
@@ -69,7 +71,7 @@ def _take(house: House, raw: bytes, header: Message) -> tuple[bytes, ...]:
         return _again(house, key, before, sha256)
     charset = house.settings.hl7.character_set(header.get("MSH", 3), header.get("MSH", 4))
     message, now = Message.parse(raw, charset), house.now()
-    notice = _reader(house).read(message, now)
+    notice = _wanted(house, _reader(house).read(message, now))
     kept = Kept(sha256, answers(message))
     touched = house.notices.take(key, kept, notice, now)
     if touched is None:  # it came twice at the same time
@@ -89,6 +91,15 @@ def _again(house: House, key: Key, before: Kept, sha256: str) -> tuple[bytes, ..
         raise BadField("MSH", 10, "205", "is the id of another message that was taken: each must have its own")
     house.audit.note("message repeated", message=key.control_id, sender=key.application)
     return before.answers
+
+
+def _wanted(house: House, notice: Notice) -> Notice:
+    """Reports of patients are kept only where studies are compared with earlier ones.
+
+    Raises:
+        UnusableText: whether they are cannot be told, because no rules could be used yet.
+    """
+    return Nothing(NO_DRAFT) if isinstance(notice, Signed) and not house.router.compares() else notice
 
 
 def _reader(house: House) -> Reader:
@@ -114,6 +125,8 @@ def _note(house: House, key: Key, message: Message, notice: Notice, touched: lis
             house.audit.note(EVENTS[Nothing], reason=reason, **about)
         case Dictated(phrases):
             house.audit.note(EVENTS[Dictated], phrases=len(phrases), **about)
+        case Signed(report):
+            house.audit.note(EVENTS[Signed], withdrawn=not report.sections, **about)
         case _:
             house.audit.note(EVENTS[type(notice)], **about)
     for case in touched:

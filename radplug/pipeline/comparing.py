@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
 from dicom_io.errors import NoSpace
-from dicom_io.study import Instance, date_of
-from radplug.domain import ArchiveFailed, Case, Received
+from dicom_io.study import Instance, Patient, date_of
+from radplug.domain import ArchiveFailed, Case, KeptInstance, Received
 from radplug.parts import House
-from radplug.priors import Candidate, Prior, PriorRule, PriorState, choose, stranger
+from radplug.priors import (
+    Candidate,
+    Prior,
+    PriorRule,
+    PriorState,
+    SignedReport,
+    choose,
+    report_of,
+    stranger,
+)
+
+NO_REPORT = "no report came with it"
+SENT = "the report that was sent for it"  # by HL7
 
 
 def compare(house: House, case_id: str) -> None:
@@ -73,27 +86,27 @@ def _described(house: House, case: Case, candidate: Candidate, by: PriorRule, un
 
 
 def _fetched(house: House, case: Case, candidate: Candidate, until: datetime) -> bool:
-    """Whether it is here, with its report, and the patient's."""
-    prior, archive = _prior(candidate, PriorState.COMING), candidate.archive
+    """Whether it is the patient's, and its report is here."""
+    prior = _prior(candidate, PriorState.COMING)
     house.comparing.put(case.id, prior, house.now())
 
     def keep(instance: Instance, header: bytes, data_set: bytes) -> None:
         if instance.study_uid == candidate.study_uid:
             keep_prior(house, instance, header, data_set)
 
+    failure = ""
     try:
-        house.prior_archives.fetch(archive, candidate.study_uid, keep, _left(house, until))
+        house.prior_archives.fetch(candidate.archive, candidate.study_uid, keep, _left(house, until))
     except (ArchiveFailed, NoSpace) as failed:
-        _leave_out(house, case, replace(prior, state=PriorState.LEFT_OUT, why=str(failed)))
-        return False
+        failure = str(failed)
     instances = house.comparing.instances(candidate.study_uid)
-    ours = house.prior_archives.patient(archive, case.patient)
-    theirs = {house.prior_archives.patient(archive, kept.instance.patient) for kept in instances}
-    if why := next(filter(None, (stranger(ours, patient) for patient in theirs)), ""):
+    theirs = {kept.instance.patient for kept in instances}
+    report = ""
+    if why := next(filter(None, (_stranger(house, case, candidate, patient) for patient in theirs)), ""):
         for file in house.comparing.forget(candidate.study_uid):
             house.store.remove(file)
-    elif not (report := house.prior_reports.read(instances)):
-        why = "no report came with it"
+    else:
+        report, why = _report(house, case, candidate, instances, failure)
     if why:
         _leave_out(house, case, replace(prior, state=PriorState.LEFT_OUT, why=why))
         return False
@@ -101,6 +114,30 @@ def _fetched(house: House, case: Case, candidate: Candidate, until: datetime) ->
     here = replace(prior, state=PriorState.HERE, report=report, images=images)
     house.comparing.put(case.id, here, house.now())
     return True
+
+
+def _report(
+    house: House, case: Case, candidate: Candidate, instances: Sequence[KeptInstance], failure: str
+) -> tuple[str, str]:
+    """What its report says, and why there is none. Of a study that could not be fetched, what has come is not whole."""
+    written = None if failure else house.prior_reports.read(instances)
+    numbers = {candidate.accession_number, *(kept.instance.accession_number for kept in instances)}
+    theirs, why = list[SignedReport](), ""
+    for report in house.comparing.signed(candidate.study_uid, numbers):
+        if reason := _stranger(house, case, candidate, report.patient, SENT):
+            why = f"{SENT} is left out: {reason}"
+            house.audit.note("signed report left out", case.id, archive=candidate.archive, reason=reason)
+        else:
+            theirs.append(report)
+    if written or theirs:
+        return report_of(written, theirs)
+    return "", "; ".join(filter(None, (failure, why))) or NO_REPORT
+
+
+def _stranger(house: House, case: Case, candidate: Candidate, patient: Patient, what: str = "the earlier study") -> str:
+    """Why it is not certain that what is here of a study is the case's patient's; empty where it is."""
+    ours, theirs = (house.prior_archives.patient(candidate.archive, each) for each in (case.patient, patient))
+    return stranger(ours, theirs, what)
 
 
 def _leave_out(house: House, case: Case, prior: Prior) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -9,7 +10,7 @@ from pydantic import TypeAdapter
 
 from dicom_io.study import Instance
 from radplug.domain import KeptInstance, StoredFile
-from radplug.priors import Prior, PriorState
+from radplug.priors import Prior, PriorState, SignedReport
 from radplug.records.database import Database, insert_or_ignore
 from radplug.records.schema import (
     cases,
@@ -20,6 +21,7 @@ from radplug.records.schema import (
     prior_searches,
     priors,
 )
+from radplug.records.signed_reports import signed_of
 from radplug.records.viewing import priors_of
 
 INSTANCE = TypeAdapter(Instance)
@@ -118,6 +120,11 @@ class Comparing:
         with self._database.reading() as connection:
             kept = [KeptInstance(INSTANCE.validate_python(row.facts), row.file) for row in connection.execute(found)]
         return list({one.instance.sop_instance_uid: one for one in kept}.values())
+
+    def signed(self, study_uid: str, accession_numbers: Collection[str]) -> list[SignedReport]:
+        """The reports that systems have sent of a study, whoever's they are."""
+        with self._database.reading() as connection:
+            return signed_of(connection, study_uid, accession_numbers)
 
     # ── drafting with them ──
 

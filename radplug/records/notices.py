@@ -6,11 +6,24 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from radplug.notices import Cancelled, Dictated, Identities, Kept, Key, Nothing, Notice, Ordered, Touched, Withdrawn
+from radplug.notices import (
+    Cancelled,
+    Dictated,
+    Identities,
+    Kept,
+    Key,
+    Nothing,
+    Notice,
+    Ordered,
+    Signed,
+    Touched,
+    Withdrawn,
+)
 from radplug.records import patients
 from radplug.records.database import Database, insert_or_ignore
 from radplug.records.receiving import drop_dictations, drop_order, put_dictations, put_order
 from radplug.records.schema import messages
+from radplug.records.signed_reports import put_signed
 
 _BETWEEN = b"\x1c"  # answers; no message can hold it
 
@@ -67,6 +80,8 @@ def _act(connection: sa.Connection, notice: Notice, at: datetime) -> list[Touche
             put_dictations(connection, phrases)
         case Withdrawn(accession_number, study_uid, source):
             drop_dictations(connection, accession_number, study_uid, source, at)
+        case Signed(report):
+            put_signed(connection, report)
         case Identities(changes):
             return [touched for each in changes for touched in patients.change(connection, each, at)]
         case Nothing():

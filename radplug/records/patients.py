@@ -1,4 +1,4 @@
-"""Rows of cases whose patient turns out to be called otherwise, also of those whose images are still to come."""
+"""Rows whose patient turns out to be called otherwise, also of those whose images are still to come."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from radplug.notices import Identity, Touched
 from radplug.priors import PriorState
 from radplug.records.edits import ending_of
 from radplug.records.moves import move
-from radplug.records.schema import cases, desks, merges, priors
+from radplug.records.schema import cases, desks, merges, priors, signed_reports
 
 ANEW = "drafted anew"
 REVISED = "revised, its text as it was"
@@ -37,6 +37,7 @@ def change(connection: sa.Connection, identity: Identity, at: datetime) -> list[
     """Every case of the patient gets what is new; what was sent of them is to be sent as it should be."""
     if identity.former_id:
         _merge(connection, identity, at)
+    _change_reports(connection, identity)
     theirs = (cases.c.patient_id == identity.patient.id) & _issued(cases.c.patient_issuer, identity.issuers)
     if identity.former_id:
         before = _issued(cases.c.patient_issuer, identity.former_issuers)
@@ -46,6 +47,19 @@ def change(connection: sa.Connection, identity: Identity, at: datetime) -> list[
         for row in connection.execute(sa.select(cases).where(theirs).with_for_update()).all()
         if (news := _news(row, identity))
     ]
+
+
+def _change_reports(connection: sa.Connection, identity: Identity) -> None:
+    """Signed reports of the patient get what is new; who is to be certain later must be by the very same issuer now."""
+    reports, patient = signed_reports.c, identity.patient
+    theirs = (reports.patient_id == patient.id) & reports.patient_issuer.in_(identity.issuers or {""})
+    if identity.former_id:
+        before = reports.patient_issuer.in_(identity.former_issuers or {""})
+        theirs |= (reports.patient_id == identity.former_id) & before
+    for row in connection.execute(sa.select(signed_reports).where(theirs).with_for_update()).all():
+        if news := _news(row, identity):
+            this = (reports.source == row.source, reports.report == row.report)
+            connection.execute(sa.update(signed_reports).where(*this).values(**news))
 
 
 def _issued(column: sa.ColumnElement[str], issuers: Set[str]) -> sa.ColumnElement[bool]:
@@ -68,7 +82,7 @@ def _merge(connection: sa.Connection, identity: Identity, at: datetime) -> None:
 
 
 def _news(row: sa.Row[Any], identity: Identity) -> dict[str, str]:
-    """The columns of a case in which the patient's data differ."""
+    """The columns of a row, as far as it has them, in which the patient's data differ."""
     patient = identity.patient
     told = {
         "patient_id": patient.id,
@@ -77,7 +91,7 @@ def _news(row: sa.Row[Any], identity: Identity) -> dict[str, str]:
         "patient_birth_date": patient.birth_date,
         "patient_sex": patient.sex,
     }
-    return {name: value for name, value in told.items() if value and value != getattr(row, name)}
+    return {name: value for name, value in told.items() if value and value != row._mapping.get(name, value)}
 
 
 def _redo(connection: sa.Connection, row: sa.Row[Any], at: datetime, news: dict[str, str]) -> str:

@@ -238,6 +238,20 @@ prior_instances = sa.Table(  # what came of them; the same study may come for it
     sa.Column("facts", sa.JSON, nullable=False),
 )
 
+signed_reports = sa.Table(  # that systems have sent by HL7; see priors.SignedReport
+    "signed_reports",
+    metadata,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("report", sa.Text, primary_key=True),  # its accession number, or else its study
+    sa.Column("accession_number", sa.Text, nullable=False, index=True),
+    sa.Column("study_uid", UID, nullable=False, index=True),
+    sa.Column("patient_id", sa.Text, nullable=False, index=True),
+    sa.Column("patient_issuer", sa.Text, nullable=False),
+    sa.Column("patient_birth_date", sa.Text, nullable=False),
+    sa.Column("signed_at", UtcDateTime, nullable=False),
+    sa.Column("sections", sa.JSON, nullable=False),  # empty: it was withdrawn
+)
+
 deliveries = sa.Table(
     "deliveries",
     metadata,

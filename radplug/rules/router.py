@@ -44,6 +44,14 @@ class Router:
         study = Study.of(instances, order, self._assumed_body_part)
         return decide(self._current(), study, at.astimezone().date())
 
+    def compares(self) -> bool:
+        """Whether any rule wants earlier studies.
+
+        Raises:
+            UnusableText: no rules could be used yet.
+        """
+        return any(rule.priors for rule in self._current())
+
     def _current(self) -> Sequence[Rule]:
         newest = self._newest()
         if newest != self._seen:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from io import BytesIO
+
 import pytest
 from dimse_peers import bundled
-from pydicom import Dataset, dcmread
+from pydicom import Dataset, config, dcmread
 
 from dicom_io.errors import Unreadable
-from dicom_io.report_text import report_text
+from dicom_io.report_text import ReportsText, report_text, reports_text
 
 
 def item(value_type: str, name: str, relationship: str = "CONTAINS", **values: object) -> Dataset:
@@ -47,3 +50,27 @@ def test_what_is_cut_short_is_not_read() -> None:
 
 def test_an_image_says_nothing() -> None:
     assert report_text(dcmread(bundled("CT_small.dcm"))) == ""
+
+
+@pytest.mark.parametrize(
+    ("time", "offset", "written_at"),
+    [
+        ("103015.25", "+0100", datetime(2026, 3, 1, 9, 30, 15, tzinfo=UTC)),
+        ("1030", "-0500", datetime(2026, 3, 1, 15, 30, tzinfo=UTC)),
+        ("103015", "", datetime(2026, 3, 1, 10, 30, 15).astimezone()),
+        ("", "+0000", datetime(2026, 3, 1, tzinfo=UTC)),
+        ("nonsense", "", None),
+    ],
+)
+def test_when_the_last_of_several_reports_was_written(time: str, offset: str, written_at: datetime | None) -> None:
+    def report(day: str) -> bytes:
+        document = dcmread(bundled("test-SR.dcm"))
+        document.SOPInstanceUID, document.ContentDate, document.TimezoneOffsetFromUTC = f"1.2.{day}", day, offset
+        document["ContentTime"].validation_mode = config.IGNORE
+        document["ContentTime"].value = time
+        written = BytesIO()
+        document.save_as(written)
+        return written.getvalue()
+
+    assert reports_text([report("20260301"), report("20250301")]).written_at == written_at
+    assert reports_text([]) == ReportsText("", None)

@@ -66,7 +66,7 @@ def named(uid: str, name: str = "Müller^Jürgen", modalities: list[str] | str =
     study.SpecificCharacterSet = "ISO_IR 100"
     study.PatientID, study.IssuerOfPatientID, study.PatientName = "4711", "HOSP", name
     study.PatientBirthDate, study.StudyInstanceUID, study.StudyDate = "19610203", uid, "20250304"
-    study.ModalitiesInStudy = modalities
+    study.ModalitiesInStudy, study.AccessionNumber = modalities, "A7"
     return study
 
 
@@ -78,11 +78,11 @@ def test_what_an_archive_names() -> None:
     with archive([named("1.2.3", modalities=["CT", "SR"]), named("1.2.4")]) as (peer, asked):
         first, second = find(peer)
     patient = Patient("4711", "HOSP", "Müller^Jürgen", "19610203")
-    assert first == FoundStudy("1.2.3", patient, "20250304", frozenset({"CT", "SR"}), "")
+    assert first == FoundStudy("1.2.3", patient, "20250304", frozenset({"CT", "SR"}), "", "A7")
     assert second.modalities == {"CT"}
     (query,) = asked
     assert (query.QueryRetrieveLevel, query.PatientID) == ("STUDY", "4711")
-    assert "IssuerOfPatientID" in query
+    assert {"IssuerOfPatientID", "AccessionNumber"} <= set(query.dir())
 
 
 def test_an_answer_without_its_study_is_none_and_no_more_are_taken_than_wanted() -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from peers import free_port, tool, wait_until
@@ -29,6 +30,13 @@ from radplug.acceptance.synthetic_study import SyntheticStudy
 PLUGINS = [
     Path(folder) / "libOrthancDicomWeb.so" for folder in ("/usr/share/orthanc/plugins", "/usr/lib/orthanc/plugins")
 ]
+
+RULES = """
+[[rule]]
+name = "chest, compared"
+when.modalities = ["DX"]
+priors = { most = 1, modalities = ["DX", "CR"], body_parts = ["CHEST"] }
+"""
 
 
 @dataclass(frozen=True)
@@ -124,6 +132,16 @@ AETable END
     finally:
         process.terminate()
         process.wait()
+
+
+def asking(peer: Peer, folder: Path, way: str, **more: Any) -> dict[str, Any]:
+    """Settings of a house that asks an archive."""
+    pacs = {"name": "archive", "ae_title": peer.ae_title, "host": peer.host, "port": peer.port, "priors": way}
+    rules = folder / "rules.toml"
+    rules.write_text(RULES, encoding="utf-8")
+    drafting = {"rules": rules, "assume_body_part": "CHEST"}
+    listener = {"accept_any_calling_ae": True}
+    return {"pacs": [pacs | {"priors_issuer": "HOSP"} | more], "drafting": drafting, "listener": listener}
 
 
 def _answers(port: int) -> bool:

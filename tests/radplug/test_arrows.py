@@ -46,7 +46,7 @@ MAY_IMPORT = {
     "radplug.uvicorn_thread": set(),
     "radplug.logs": {"radplug.settings"},
     "radplug.passages": {"model_runtime.canvas"},
-    "radplug.notices": {"radplug.domain", *WORD_FILES},
+    "radplug.notices": {"radplug.domain", "radplug.priors", *WORD_FILES},
     "radplug.records": {
         "radplug.notices",
         "radplug.completeness",
@@ -71,7 +71,7 @@ MAY_IMPORT = {
         *("radplug.body_part", "radplug.certificates", "radplug.domain", "radplug.priors", "radplug.settings"),
         *("radplug.web_services", "dicom_io"),
     },
-    "radplug.prior_reports": {"radplug.domain", "radplug.study_store", "dicom_io"},
+    "radplug.prior_reports": {"radplug.domain", "radplug.priors", "radplug.study_store", "dicom_io"},
     "radplug.key_images": {"radplug.domain", "radplug.study_store", "dicom_io"},
     "radplug.models": {"radplug.settings"},
     "radplug.loaded_model": {"radplug.models", "model_runtime"},

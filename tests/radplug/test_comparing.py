@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 import tiny_checkpoint
-from archives_at_work import Archive, archive, dcmqrscp, of_patient, with_report
+from archives_at_work import RULES, Archive, archive, asking, dcmqrscp, of_patient, with_report
 from browsers import signed_in, with_accounts
 from houses import SIZE, receive_file
 from peers import free_port, tool
@@ -40,12 +40,6 @@ from radplug.records.schema import cases
 from radplug.web.serving import serving
 from radplug.wiring import House
 
-RULES = """
-[[rule]]
-name = "chest, compared"
-when.modalities = ["DX"]
-priors = { most = 1, modalities = ["DX", "CR"], body_parts = ["CHEST"] }
-"""
 NOW = datetime.now().astimezone()
 
 
@@ -63,16 +57,6 @@ class Stock:
 
     def settings(self, way: str, **more: Any) -> dict[str, Any]:
         return asking(self.archive.peer, self.folder, way, dicomweb={"url": self.archive.web}, **more)
-
-
-def asking(peer: Peer, folder: Path, way: str, **more: Any) -> dict[str, Any]:
-    """Settings of a house that asks an archive."""
-    pacs = {"name": "archive", "ae_title": peer.ae_title, "host": peer.host, "port": peer.port, "priors": way}
-    rules = folder / "rules.toml"
-    rules.write_text(RULES, encoding="utf-8")
-    drafting = {"rules": rules, "assume_body_part": "CHEST"}
-    listener = {"accept_any_calling_ae": True}
-    return {"pacs": [pacs | {"priors_issuer": "HOSP"} | more], "drafting": drafting, "listener": listener}
 
 
 @pytest.fixture(scope="module")

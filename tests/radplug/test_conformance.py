@@ -223,6 +223,10 @@ SAMPLES = {
     "MDM^T02": ["TXA|1||||||||||||||A1", "OBX|1|TX|C||No effusion.||||||P"],
     "MDM^T08": ["OBR|1||A1", "OBX|1|TX|C||No effusion.||||||P"],
 }
+SIGNED = {
+    "ORU^R01": ["PID|1||1^^^H^MR", f"OBR|1||A1{'|' * 22}F", "OBX|1|TX|C||No effusion.||||||F"],
+    "MDM^T02": ["PID|1||1^^^H^MR", "TXA|1||||||||||||||A1||AU", "OBX|1|TX|C||No effusion.||||||F"],
+}
 
 
 @pytest.mark.parametrize("received", RECEIVED, ids=lambda one: one.types[0])
@@ -234,13 +238,13 @@ def test_the_fields_that_are_read_are_those_that_are_stated(received: Received) 
             read.add((segment if isinstance(segment, str) else segment[0], number))
             return Message.raw(self, segment, number)
 
-    for kind, header in product(received.types, ("", "|||AL|AL")):
-        segments = (f"MSH|^~\\&|RIS|H|RADPLUG|H|2026||{kind}|1|P|2.5.1{header}", *SAMPLES[kind])
+    samples = [(kind, of[kind]) for kind in received.types for of in (SAMPLES, SIGNED) if kind in of]
+    for (kind, body), header in product(samples, ("", "|||AL|AL")):
+        segments = (f"MSH|^~\\&|RIS|H|RADPLUG|H|2026||{kind}|1|P|2.5.1{header}", *body)
         message = Watched.parse("\r".join(segments).encode())
         Reader({}, "1.2.3").read(message, datetime.now(UTC))
         answers(message)
-    assert {place for place in read if place[0] != "MSH"} == {field.place for field in received.fields}
-    assert {place for place in read if place[0] == "MSH"} == {field.place for field in HEADER}
+    assert read == {field.place for field in (*HEADER, *received.fields)}
 
 
 @pytest.mark.parametrize("style", ["repeat", "line", "ft"])
