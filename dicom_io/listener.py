@@ -10,10 +10,10 @@ import logging
 import ssl
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from socket import socket
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Final, Self, cast
 
 from pydicom.dataset import Dataset
@@ -23,55 +23,27 @@ from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.transport import ThreadedAssociationServer
 
 from dicom_io import committing, signalling
+from dicom_io.arrival import (
+    CANNOT_UNDERSTAND,
+    DOES_NOT_MATCH,
+    OUT_OF_RESOURCES,
+    SUCCESS,
+    Arrival,
+    arrival_of,
+)
 from dicom_io.connection import hang_up, limit_connection
 from dicom_io.errors import DicomError, NoSpace, Unreadable
 from dicom_io.offered import offered
-from dicom_io.part10 import file_header
-from dicom_io.reading import identify
-from dicom_io.study import Instance
 from dicom_io.tls import Contexts
 from dicom_io.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 logger = logging.getLogger(__name__)
-
-# PS3.4 B.2.3
-SUCCESS: Final = 0x0000
-OUT_OF_RESOURCES: Final = 0xA700
-DOES_NOT_MATCH: Final = 0xA900  # the data set and its SOP Class
-CANNOT_UNDERSTAND: Final = 0xC000
-
-MEANINGS: Final[Mapping[int, str]] = MappingProxyType(
-    {
-        SUCCESS: "the bytes and their row are safe on disk, now or since an earlier time",
-        OUT_OF_RESOURCES: "the disk is below its watermark, or full; send again later",
-        DOES_NOT_MATCH: "the data set cannot be read, or is not what the request or the context says",
-        CANNOT_UNDERSTAND: "it could not be kept for another reason; our log says which",
-    }
-)
 
 LARGEST_INSTANCE: Final = 2 << 30  # bytes of an encoded data set
 ACSE_SECONDS: Final = 30.0
 IDLE_SECONDS: Final = 120.0
 
 _STATUS: Final[dict[type[DicomError], int]] = {NoSpace: OUT_OF_RESOURCES, Unreadable: DOES_NOT_MATCH}
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """An instance as it came: `header` and `dataset` one after the other are its file in DICOM's format."""
-
-    instance: Instance
-    header: bytes  # preamble and file meta information, ours
-    dataset: bytes  # the sender's, to the last byte
-    calling_ae: str
-    called_ae: str
-    originator: str = ""  # the AE title whose C-MOVE has brought it, as the sender says; empty: it says nothing
-
-    def is_moved_by(self, ae_title: str) -> bool | None:
-        """Whether a C-MOVE of that AE title has brought it; None: not told. Some senders name themselves."""
-        if self.originator in ("", self.calling_ae):
-            return None
-        return self.originator == ae_title
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,25 +247,6 @@ def _port_of(server: ThreadedAssociationServer | None) -> int:
     if server is None:
         raise RuntimeError("the listener has not been started, or was not asked for this port")
     return int(server.server_address[1])
-
-
-def arrival_of(event: evt.Event) -> Arrival:
-    """What a C-STORE request brings. Raises Unreadable."""
-    request = cast(C_STORE, event.request)
-    dataset = event.encoded_dataset(include_meta=False)
-    instance = identify(dataset, str(event.context.transfer_syntax))
-    if request.AffectedSOPInstanceUID != instance.sop_instance_uid:
-        raise Unreadable("SOPInstanceUID differs from the one in the request")
-    if not request.AffectedSOPClassUID == event.context.abstract_syntax == instance.sop_class_uid:
-        raise Unreadable("SOPClassUID differs from the one requested or agreed")
-    calling_ae, originator = event.assoc.requestor.ae_title, request.MoveOriginatorApplicationEntityTitle or ""
-    header = file_header(
-        sop_class_uid=instance.sop_class_uid,
-        sop_instance_uid=instance.sop_instance_uid,
-        transfer_syntax_uid=instance.transfer_syntax_uid,
-        source_ae_title=calling_ae,
-    )
-    return Arrival(instance, header, dataset, calling_ae, event.assoc.acceptor.ae_title, originator.strip())
 
 
 def _failure(status: int, comment: str) -> Dataset:

@@ -14,9 +14,9 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.status import STATUS_PENDING, STATUS_SUCCESS, code_to_category
 
+from dicom_io.arrival import OUT_OF_RESOURCES, SUCCESS, Arrival, arrival_of
 from dicom_io.association import Peer, associated
 from dicom_io.errors import DicomError, Rejected, Unavailable
-from dicom_io.listener import OUT_OF_RESOURCES, SUCCESS, Arrival, arrival_of
 from dicom_io.offered import COMMON, storage
 from dicom_io.study import Patient
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from itertools import groupby
 from operator import attrgetter
 
@@ -113,3 +114,11 @@ class Study:
 def _last(number: int | None) -> tuple[bool, int]:
     """Sort key: what has no number comes last."""
     return (number is None, number or 0)
+
+
+def date_of(text: str) -> date | None:
+    """A day as DICOM writes it (VR DA); None where the text is none."""
+    try:
+        return datetime.strptime(text, "%Y%m%d").date()
+    except ValueError:
+        return None

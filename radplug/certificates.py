@@ -20,8 +20,8 @@ from radplug.settings import (
     PacsDestination,
     PeerTlsSettings,
     Settings,
-    Trusted,
     UpsPeerSettings,
+    WebService,
 )
 
 WARNING_TIME = timedelta(days=30)
@@ -65,7 +65,7 @@ def _called(peer: Peer, settings: PeerTlsSettings | ListenerTlsSettings | None) 
     return lambda: replace(named, tls=contexts())
 
 
-def asking(settings: Trusted) -> SSLContext:
+def asking(settings: WebService) -> SSLContext:
     """TLS for those whom we ask by HTTPS. Raises UnusableCertificate."""
     return tls.calling(Files(settings.ca, None)) if settings.ca else create_default_context()
 

@@ -146,7 +146,7 @@ class Destinations:
         to = self._fhir[delivery.destination]
         _require_fit(fhir_checks.check(data))
         _require_fit(_faults(fhir_checks.sr_of(data), DocumentKind.SR))
-        server = pushing.Server(to.url, to.token, certificates.asking(to), to.timeout_seconds)
+        server = pushing.Server(to.url, to.authorization(), certificates.asking(to), to.timeout_seconds)
         return pushing.push(server, data)
 
 

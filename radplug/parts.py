@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -34,30 +33,8 @@ from radplug.domain import (
     Routing,
     StoredFile,
 )
+from radplug.policy import Policy
 from radplug.priors import Candidate, Prior, SignedReport, WrittenReport
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What the site has decided about times and numbers."""
-
-    patience: Patience
-    expected_series: Mapping[str, int]  # image series to wait for, by modality
-    lease: timedelta  # a worker that is not heard of for so long has lost its case
-    drafting_attempts: int
-    batch: int  # cases that are drafted together, at most
-    gather: timedelta  # how long a batch waits for company
-    floor: float  # probability: a draft with a sentence that the model is less sure of is doubtful
-    priors_time: timedelta  # for which a draft waits for earlier studies
-    first_retry: timedelta
-    longest_retry: timedelta
-    delivery_attempts: int
-    delivery_lease: timedelta  # longer than the slowest destination's time-out
-
-    def pause(self, failures: int) -> timedelta:
-        """How long to wait after so many failures in a row: doubled each time, up to the longest."""
-        doubled: int = 2 ** min(failures - 1, 30)
-        return min(self.first_retry * doubled, self.longest_retry)
 
 
 class Store(Protocol):

@@ -6,22 +6,21 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date, datetime
 from typing import Final
 
 from dicom_io import retrieving
+from dicom_io.arrival import Arrival
 from dicom_io.dicomweb import querying
+from dicom_io.dicomweb.fetching import fetch
 from dicom_io.dicomweb.server import Server
 from dicom_io.errors import DicomError, NoSpace
-from dicom_io.listener import Arrival
 from dicom_io.retrieving import FoundStudy
-from dicom_io.study import Instance, Patient
-from radplug import certificates
+from dicom_io.study import Instance, Patient, date_of
+from radplug import certificates, web_services
 from radplug.body_part import body_part
 from radplug.domain import ArchiveFailed
 from radplug.priors import Candidate
-from radplug.settings import PacsDestination, SettingsError
-from radplug.settings.values import secret_in
+from radplug.settings import PacsDestination
 
 _CODE: Final = re.compile(r"[A-Z0-9_ ]{1,16}")  # VR CS
 
@@ -47,7 +46,7 @@ class PriorArchives:
         timeout = min(seconds, pacs.timeout_seconds)
         with _in_our_words():
             if pacs.priors == "dicomweb":
-                found = querying.find_studies(patient.id, _web_server(pacs, timeout))
+                found = querying.find_studies(patient.id, _web_server(pacs, seconds))
             else:
                 found = retrieving.find_studies(patient.id, peer(), calling_ae=self._ae_title, timeout=timeout)
         return [self._candidate(archive, study) for study in found]
@@ -58,7 +57,7 @@ class PriorArchives:
         uid, timeout = candidate.study_uid, min(seconds, pacs.timeout_seconds)
         with _in_our_words():
             if pacs.priors == "dicomweb":
-                series = querying.find_series(uid, _web_server(pacs, timeout))
+                series = querying.find_series(uid, _web_server(pacs, seconds))
             else:
                 series = retrieving.find_series(uid, peer(), calling_ae=self._ae_title, timeout=timeout)
         parts = {each.body_part for each in series if each.body_part}
@@ -79,11 +78,12 @@ class PriorArchives:
         timeout = min(seconds, pacs.timeout_seconds)
 
         def take(arrival: Arrival) -> None:
-            keep(arrival.instance, arrival.header, arrival.dataset)
+            keep(arrival.instance, arrival.header, arrival.data_set)
 
         with _in_our_words():
             if pacs.priors == "dicomweb":
-                querying.fetch_study(study_uid, take, _web_server(pacs, timeout), seconds=seconds)
+                for sent in fetch(_web_server(pacs, seconds), study_uid, seconds=seconds):
+                    keep(sent.instance, sent.header, sent.data_set)
             elif pacs.priors == "c-get":
                 retrieving.get_study(
                     study_uid, take, peer(), calling_ae=self._ae_title, timeout=timeout, seconds=seconds
@@ -97,7 +97,7 @@ class PriorArchives:
         return Candidate(
             study.uid,
             study.patient,  # an issuer that is not named here may be in the images
-            _day(study.date),
+            date_of(study.date),
             frozenset(filter(_CODE.fullmatch, study.modalities)),
             body_part("", [study.description]),
             "".join(character if character.isprintable() else " " for character in study.description),
@@ -116,22 +116,8 @@ def _in_our_words() -> Iterator[None]:
         raise ArchiveFailed(str(error)) from error
 
 
-def _web_server(pacs: PacsDestination, timeout: float) -> Server:
-    """With the credentials as they stand in their file now."""
-    assert pacs.dicomweb_url  # the settings have seen to it
-    plain = Server(pacs.dicomweb_url.rstrip("/"), timeout, ca=pacs.tls.ca if pacs.tls else None)
-    if pacs.dicomweb_credentials is None:
-        return plain
-    try:
-        secret = secret_in(pacs.dicomweb_credentials, "dicomweb_credentials")
-    except SettingsError as error:
-        raise ArchiveFailed(str(error)) from None
-    user, is_password, password = secret.partition(":")
-    return replace(plain, user=user, password=password) if is_password else replace(plain, token=secret)
-
-
-def _day(text: str) -> date | None:
-    try:
-        return datetime.strptime(text, "%Y%m%d").date()
-    except ValueError:
-        return None
+def _web_server(pacs: PacsDestination, seconds: float) -> Server:
+    """With its secret as it stands in its file now. Raises Unavailable."""
+    assert pacs.dicomweb  # the settings have seen to it
+    server = web_services.server(pacs.dicomweb)
+    return replace(server, timeout=min(seconds, server.timeout))

@@ -13,8 +13,9 @@ from functools import partial
 
 import structlog
 
+from dicom_io.arrival import Arrival
 from dicom_io.errors import UnusableCertificate
-from dicom_io.listener import Arrival, Listener, SecurePort
+from dicom_io.listener import Listener, SecurePort
 from dicom_io.tls import explained
 from hl7.errors import Unavailable
 from hl7.listener import Listener as Hl7Listener
@@ -45,7 +46,7 @@ def listen(house: House) -> None:
             house,
             arrival.instance,
             arrival.header,
-            arrival.dataset,
+            arrival.data_set,
             arrival.calling_ae,
             arrival.called_ae,
             moved_by_us=arrival.is_moved_by(s.ae_title),
@@ -156,14 +157,14 @@ def ask(house: House) -> None:
 def follow_sessions(house: House) -> None:
     """The FHIRcast station: takes part in reporting sessions until told to stop."""
     s = house.settings.fhircast
-    if not s.on:
-        raise StationFailed("fhircast.url is not set, so there is no session to join; name the hub, and its topics")
+    if s is None:
+        raise StationFailed("[fhircast] is not set, so there is no session to join; name the hub, and its topics")
     from radplug.fhircast import station
 
     with at_work(house, "fhircast") as stop:
         house.stations.ready("fhircast", house.now(), f"{', '.join(s.topics)} at {s.url}")
         log.info("ready", sessions=len(s.topics), hub=s.url)
-        station.run(house, stop)
+        station.run(house, s, stop)
 
 
 def run_clock(house: House, doorbell: Doorbell) -> None:

@@ -10,7 +10,6 @@ from dicom_io.dicomweb.server import Server
 from dicom_io.errors import Unavailable
 from radplug.findings import Finding
 from radplug.settings import Settings, SettingsError, WebAccess, WebService
-from radplug.settings.values import secret_in
 
 
 def server(service: WebService) -> Server:
@@ -28,9 +27,7 @@ def server_at(url: str, access: WebAccess) -> Server:
         return Server(
             url=url.rstrip("/"),
             timeout=access.timeout_seconds,
-            token=secret_in(access.token_file, "token_file") if access.token_file else "",
-            user=access.user,
-            password=secret_in(access.password_file, "password_file") if access.password_file else "",
+            authorization=access.authorization(),
             ca=access.ca,
         )
     except SettingsError as error:
@@ -41,6 +38,9 @@ def findings(settings: Settings, wait: float) -> Iterator[Finding]:
     """Whether each can be reached, and its secret be read."""
     for service in settings.dicomweb:
         yield _finding(f"DICOMweb server {service.name}", service.url, service, wait)
+    for pacs in settings.pacs:
+        if pacs.dicomweb:
+            yield _finding(f"DICOMweb server of PACS {pacs.name}", pacs.dicomweb.url, pacs.dicomweb, wait)
     if (workitems := settings.workitems) and workitems.url:
         yield _finding("UPS-RS server", workitems.url, workitems, wait)
     if workitems and workitems.retrieve_url:

@@ -15,7 +15,7 @@ from radplug.audit import AuditTrail
 from radplug.domain import Lease, Patience
 from radplug.lease_keeper import LeaseKeeper
 from radplug.models import ModelFiles, models
-from radplug.parts import Policy
+from radplug.policy import Policy
 from radplug.records.commitment_requests import CommitmentRequests
 from radplug.records.committing import Committing
 from radplug.records.comparing import Comparing

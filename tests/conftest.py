@@ -1,4 +1,4 @@
-"""What tests of several floors share: databases of each kind."""
+"""What tests of several floors share: authorities, and databases of each kind."""
 
 from __future__ import annotations
 
@@ -13,11 +13,24 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from certificates import Authority, authority
 from hypothesis import settings
 from peers import free_port
 
 settings.register_profile("busy", deadline=None)  # how long an example takes says how busy the machine is
 settings.load_profile("busy")
+
+
+@pytest.fixture
+def hospital(tmp_path: Path) -> Authority:
+    """The one that vouches for us and our peers."""
+    return authority(tmp_path, "hospital")
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> Authority:
+    """One that nobody here knows."""
+    return authority(tmp_path, "stranger")
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(what: Callable[[], object], seconds: float, about: str | Callable[[], str]) -> None:
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_until(
+    what: Callable[[], object], seconds: float = 10, about: str | Callable[[], str] = "what is waited for"
+) -> None:
     """Poll until `what` is true; fail with `about` (as it is told then) when it is not so in time."""
     deadline = time.monotonic() + seconds
     while not what():

@@ -18,11 +18,7 @@ def _pacs_away(ward: Ward) -> str:
     study = ward.study()
     with ward.pacs.away():
         ward.send(study.files)
-        ward.case(
-            study.order.accession_number,
-            lambda case: any(d["kind"] == "sr" and d["attempts"] > 0 for d in case["deliveries"]),
-            "a first attempt",
-        )
+        ward.with_delivery(study, lambda one: one["kind"] == "sr" and one["attempts"] > 0, "a first attempt")
     ward.settled(study.order.accession_number)
     expect(len(ward.srs(study)) == 1, f"{len(ward.srs(study))} SRs came")
     return "the SR came once, after the PACS was back"
@@ -32,11 +28,7 @@ def _refused(ward: Ward) -> str:
     study = ward.study()
     with ward.ris.answering(lambda message: acknowledge(message, "AE", "the acceptance kit refuses this")):
         ward.send(study.files)
-        case = ward.case(
-            study.order.accession_number,
-            lambda case: any(d["state"] == "dead" for d in case["deliveries"]),
-            "a dead letter",
-        )
+        case = ward.with_delivery(study, lambda one: one["state"] == "dead", "a dead letter")
     ward.api.post(f"/cases/{case['id']}/resend", {})
     ward.settled(study.order.accession_number)
     ids = [oru.control_id for oru in ward.orus(study)]
@@ -52,11 +44,7 @@ def _no_answer(ward: Ward) -> str:
 
     with ward.ris.answering(silent):
         ward.send(study.files)
-        ward.case(
-            study.order.accession_number,
-            lambda case: any(d["kind"] == "oru" and d["attempts"] > 1 for d in case["deliveries"]),
-            "a second attempt",
-        )
+        ward.with_delivery(study, lambda one: one["kind"] == "oru" and one["attempts"] > 1, "a second attempt")
     ward.settled(study.order.accession_number)
     ids = {oru.control_id for oru in ward.orus(study)}
     expect(len(ids) == 1, f"{len(ids)} different messages came")
@@ -73,10 +61,8 @@ def _silent(ward: Ward) -> str:
     with ward.ris.answering(never):
         try:
             ward.send(study.files)
-            case = ward.case(
-                study.order.accession_number,
-                lambda case: any(d["kind"] == "oru" and d["outcome"] for d in case["deliveries"]),
-                "the end of radplug's patience",
+            case = ward.with_delivery(
+                study, lambda one: one["kind"] == "oru" and bool(one["outcome"]), "the end of radplug's patience"
             )
         finally:
             over.set()

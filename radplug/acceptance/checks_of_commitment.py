@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from pydicom import dcmread
@@ -43,7 +42,7 @@ def _denied_for_good(ward: Ward) -> str:
     branch = needed(ward.vouching, NONE)
     with branch.pacs.conscience.saying(_nothing_kept):
         _, study = _sent(ward)
-        case = ward.case(study.order.accession_number, _has("state", "dead"), "a dead letter")
+        case = ward.with_delivery(study, lambda one: one["state"] == "dead", "a dead letter")
     outcome = case["deliveries"][0]["outcome"]
     ward.api.post(f"/cases/{case['id']}/resend", {})
     _told(ward, study, COMMITTED)
@@ -73,14 +72,7 @@ def _sent(ward: Ward) -> tuple[Branch, SyntheticStudy]:
 
 
 def _told(ward: Ward, study: SyntheticStudy, outcome: str) -> dict[str, Any]:
-    def so(case: Mapping[str, Any]) -> bool:
-        return any(delivery["outcome"].startswith(outcome) for delivery in case["deliveries"])
-
-    return ward.case(study.order.accession_number, so, f"an SR that is {outcome}")
-
-
-def _has(key: str, value: str) -> Any:
-    return lambda case: any(delivery[key] == value for delivery in case["deliveries"])
+    return ward.with_delivery(study, lambda one: one["outcome"].startswith(outcome), f"an SR that is {outcome}")
 
 
 def _nothing_kept(request: Request) -> Result:

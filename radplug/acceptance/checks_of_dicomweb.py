@@ -7,15 +7,15 @@ from collections.abc import Sequence
 import requests
 
 from radplug.acceptance.check import Check
-from radplug.acceptance.expecting import NotApplicable, expect
+from radplug.acceptance.expecting import expect, needed
 from radplug.acceptance.returned import ReturnedSr
-from radplug.acceptance.simulated_archive import SimulatedArchive
 from radplug.acceptance.synthetic_study import SyntheticStudy
 from radplug.acceptance.ward import Ward
 
 GROUP = "DICOMweb"
 BOUNDARY = "acceptance"
 TIMEOUT = 60.0  # seconds
+NO_ARCHIVE = "the target names no archive_port, where the kit's archive would be"
 
 
 def _stow(ward: Ward, parts: Sequence[bytes], study_uid: str = "", token: str | None = None) -> requests.Response:
@@ -65,25 +65,15 @@ def _stranger(ward: Ward) -> str:
 
 
 def _out(ward: Ward) -> str:
-    study, archive = ward.study(), _archive(ward)
+    archive, study = needed(ward.archive, NO_ARCHIVE), ward.study()
     with archive.busy():
         ward.send(study.files)
-        ward.case(
-            study.order.accession_number,
-            lambda case: any(d["state"] == "waiting" and d["attempts"] > 0 for d in case["deliveries"]),
-            "a first attempt",
-        )
+        ward.with_delivery(study, lambda one: one["state"] == "waiting" and one["attempts"] > 0, "a first attempt")
     ward.settled(study.order.accession_number)
     (sr,) = ward.srs(study)
     came = [one for one in map(ReturnedSr.read, archive.received) if one.study_uid == study.study_uid]
     expect([one.sop_instance_uid for one in came] == [sr.sop_instance_uid], f"{len(came)} objects came")
     return "the PACS's SR came to the archive as well, once it answered 200 again"
-
-
-def _archive(ward: Ward) -> SimulatedArchive:
-    if ward.archive is None:
-        raise NotApplicable("the target names no archive_port, where the kit's archive would be")
-    return ward.archive
 
 
 CHECKS = (

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from hl7.acknowledgement import Acknowledgement
 from model_runtime.canvas import Anchor
 from radplug.acceptance.check import Check
-from radplug.acceptance.checks_of_orders import NO_HL7
+from radplug.acceptance.checks_of_orders import NO_HL7, taken
 from radplug.acceptance.expecting import expect, needed
 from radplug.acceptance.returned import SECTION_CODES, anchors_stand
 from radplug.acceptance.synthetic_study import SyntheticStudy
@@ -18,18 +17,23 @@ ANCHORS = (
 )
 
 
-def _by_rest(ward: Ward) -> str:
-    study = ward.study()
+def dictate(ward: Ward, study: SyntheticStudy) -> None:
+    """The ANCHORS, by REST."""
     path = f"/cases/{study.order.accession_number}/anchors"
     for anchor in ANCHORS:
         ward.api.post(path, {"section": anchor.section, "text": anchor.text, "source": "acceptance"})
+
+
+def _by_rest(ward: Ward) -> str:
+    study = ward.study()
+    dictate(ward, study)
     ward.send(study.files)
     return _stand(ward, study)
 
 
 def _by_hl7(ward: Ward) -> str:
     study = ward.study()
-    _taken(needed(ward.dictation, NO_HL7).preliminary(study.order.accession_number, ANCHORS))
+    taken(needed(ward.dictation, NO_HL7).preliminary(study.order.accession_number, ANCHORS))
     ward.send(study.files)
     return _stand(ward, study)
 
@@ -38,22 +42,18 @@ def _by_hl7_late(ward: Ward) -> str:
     study, dictation = ward.study(), needed(ward.dictation, NO_HL7)
     ward.send(study.files)
     ward.came_back(study)
-    _taken(dictation.document(study.order.accession_number, ANCHORS))
+    taken(dictation.document(study.order.accession_number, ANCHORS))
     return _stand(ward, study, version=2)
 
 
 def _signed(ward: Ward) -> str:
     study, dictation = ward.study(), needed(ward.dictation, NO_HL7)
-    _taken(dictation.signed(study.order.accession_number, ANCHORS))
+    taken(dictation.signed(study.order.accession_number, ANCHORS))
     ward.send(study.files)
     sr, oru = ward.came_back(study)
     repeated = [a for a in ANCHORS if any(a.text in text for text in (*sr.texts.values(), *oru.texts.values()))]
     expect(not repeated, "a draft was written around it")
     return "answered AA, and left alone"
-
-
-def _taken(answer: Acknowledgement) -> None:
-    expect(answer.code == "AA", f"answered {answer.code} {answer.text}".strip())
 
 
 def _stand(ward: Ward, study: SyntheticStudy, version: int = 1) -> str:

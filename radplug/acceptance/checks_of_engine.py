@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from hl7.mllp import exchange
 from radplug.acceptance.check import Check
-from radplug.acceptance.checks_of_dictation import ANCHORS
+from radplug.acceptance.checks_of_dictation import ANCHORS, dictate
+from radplug.acceptance.checks_of_orders import taken
 from radplug.acceptance.expecting import expect, needed
 from radplug.acceptance.returned import SECTION_CODES, ReturnedOru, anchors_stand
 from radplug.acceptance.synthetic_study import SyntheticStudy
@@ -18,9 +19,7 @@ TIMEOUT = 30.0  # seconds
 def _engine(ward: Ward) -> str:
     host, port = needed(ward.engine, NO_ENGINE)
     study = ward.study()
-    path = f"/cases/{study.order.accession_number}/anchors"
-    for anchor in ANCHORS:
-        ward.api.post(path, {"section": anchor.section, "text": anchor.text, "source": "acceptance"})
+    dictate(ward, study)
     ward.send(study.files)
     _, sent = ward.came_back(study)
     exchange(sent.file.read_bytes(), host, port, timeout=TIMEOUT)
@@ -47,8 +46,7 @@ def _back_again(ward: Ward) -> str:
     (said,) = ward.send([sr.file])
     expect(not said, f"the SR was refused: {said}")
     if ward.dictation:
-        answer = ward.dictation.send(oru.file.read_bytes())
-        expect(answer.code == "AA", f"the message was answered {answer.code} {answer.text}")
+        taken(ward.dictation.send(oru.file.read_bytes()))
     another = ward.study()
     ward.send(another.files)
     ward.came_back(another)  # by now the first would have been drafted anew

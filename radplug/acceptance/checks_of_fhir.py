@@ -7,27 +7,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from radplug.acceptance.check import Check
-from radplug.acceptance.checks_of_dictation import ANCHORS
-from radplug.acceptance.expecting import NotApplicable, expect
+from radplug.acceptance.checks_of_dictation import ANCHORS, dictate
+from radplug.acceptance.expecting import expect, needed
 from radplug.acceptance.returned import SECTION_CODES, anchors_stand
-from radplug.acceptance.simulated_fhir_server import SimulatedFhirServer
 from radplug.acceptance.simulated_hub import SimulatedHub, observation
 from radplug.acceptance.ward import Ward
 from radplug.fhir.checks import check
 
 GROUP = "fhir"
-
-
-def _server(ward: Ward) -> SimulatedFhirServer:
-    if ward.fhir is None:
-        raise NotApplicable("the target names no fhir_port")
-    return ward.fhir
-
-
-def _hub(ward: Ward) -> SimulatedHub:
-    if ward.hub is None:
-        raise NotApplicable("the target names no hub_port")
-    return ward.hub
+NO_SERVER = "the target names no fhir_port"
+NO_HUB = "the target names no hub_port"
 
 
 def _texts(resources: Iterable[Mapping[str, Any]]) -> dict[str, str]:
@@ -37,10 +26,8 @@ def _texts(resources: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _report(ward: Ward) -> str:
-    server, study = _server(ward), ward.study()
-    path = f"/cases/{study.order.accession_number}/anchors"
-    for anchor in ANCHORS:
-        ward.api.post(path, {"section": anchor.section, "text": anchor.text, "source": "acceptance"})
+    server, study = needed(ward.fhir, NO_SERVER), ward.study()
+    dictate(ward, study)
     ward.send(study.files)
     ward.settled(study.order.accession_number)
     versions = server.of_study(study.study_uid)
@@ -52,14 +39,10 @@ def _report(ward: Ward) -> str:
 
 
 def _server_away(ward: Ward) -> str:
-    server, study = _server(ward), ward.study()
+    server, study = needed(ward.fhir, NO_SERVER), ward.study()
     with server.away():
         ward.send(study.files)
-        ward.case(
-            study.order.accession_number,
-            lambda case: any(d["kind"] == "fhir" and d["attempts"] > 0 for d in case["deliveries"]),
-            "a first attempt",
-        )
+        ward.with_delivery(study, lambda one: one["kind"] == "fhir" and one["attempts"] > 0, "a first attempt")
     ward.settled(study.order.accession_number)
     versions = server.of_study(study.study_uid)
     expect(len(versions) == 1, f"{len(versions)} reports came")
@@ -67,7 +50,7 @@ def _server_away(ward: Ward) -> str:
 
 
 def _session(ward: Ward) -> str:
-    hub, study = _hub(ward), ward.study()
+    hub, study = needed(ward.hub, NO_HUB), ward.study()
     expect(hub.wait_for(lambda: hub.joined, ward.patience), "nobody has joined the session")
     report = f"report-{study.order.accession_number}"
     expect(hub.open(report, study.study_uid, study.order.accession_number) == 200, "the report was not followed")

@@ -27,10 +27,11 @@ def _system(ward: Ward) -> Sender:
 
 def _ordered(ward: Ward, study: SyntheticStudy) -> None:
     order, orders = replace(study.order, indication=INDICATION), _system(ward)
-    _taken(orders.send(orders.order(order, Patient(study.patient_id))))
+    taken(orders.send(orders.order(order, Patient(study.patient_id))))
 
 
-def _taken(answer: Acknowledgement) -> None:
+def taken(answer: Acknowledgement) -> None:
+    """Raises Failed."""
     expect(answer.code == "AA", f"answered {answer.code} {answer.text}".strip())
 
 
@@ -65,7 +66,7 @@ def _again(ward: Ward) -> str:
     study, orders = ward.study(), _system(ward)
     message = orders.order(study.order, Patient(study.patient_id))
     first, second = orders.send(message), orders.send(message)
-    _taken(first)
+    taken(first)
     expect(first == second, f"answered {first.code}, then {second.code}")
     another = orders.send(message.replace(b"Shortness", b"Loudness "))
     expect(another.code in ("AE", "AR"), f"another message under the same MSH-10 was answered {another.code}")
@@ -108,7 +109,7 @@ def _merge_after(ward: Ward) -> str:
 def _merged(ward: Ward, study: SyntheticStudy) -> str:
     """The patient's id from now on."""
     now = f"KIT-{secrets.token_hex(5).upper()}"
-    _taken(_system(ward).merge(Patient(now), study.patient_id))
+    taken(_system(ward).merge(Patient(now), study.patient_id))
     return now
 
 

@@ -4,58 +4,37 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs
 
 from fastapi import FastAPI, Request, Response
 from fhir.resources.R4B.diagnosticreport import DiagnosticReport
 
 from dicom_io.certificates import Files
-from radplug.acceptance.serving import served
+from radplug.acceptance.serving import HOST, SimulatedServer
 from radplug.fhir.errors import Malformed
 from radplug.fhir.validated import validated
 
-HOST = "127.0.0.1"
 JSON = "application/fhir+json"
 
 
-class SimulatedFhirServer:
-    """Keeps every version of each DiagnosticReport, oldest first; wants `token`, where one is given."""
+class SimulatedFhirServer(SimulatedServer):
+    """Keeps every version of each DiagnosticReport, oldest first."""
 
     def __init__(self, token: str = "", port: int = 0, host: str = HOST, tls: Files | None = None) -> None:
+        super().__init__(token, port, host, tls)
         self.reports: dict[str, list[dict[str, Any]]] = {}
         self.asked: list[str] = []  # methods of what came, in order
         self.refusing = 0  # with which status everything is answered; 0: as is right
         self.careless = False  # it answers a search with everything that it has
-        self._token, self._host, self.port, self._tls = token, host, port, tls
-        self._stack = ExitStack()
 
     @property
     def url(self) -> str:
-        return f"{'https' if self._tls else 'http'}://{self._host}:{self.port}/r4"
+        return f"{self.address}/r4"
 
     def of_study(self, study_uid: str) -> list[dict[str, Any]]:
         """Every version of the report on a study, oldest first."""
         return next((versions for versions in self.reports.values() if _has(versions[-1], study_uid)), [])
-
-    def __enter__(self) -> Self:
-        self.port = self._stack.enter_context(served(self._application(), self._host, self.port, self._tls))
-        return self
-
-    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
-        self._stack.close()
-
-    @contextmanager
-    def away(self) -> Iterator[None]:
-        """Within the block nobody listens there."""
-        self._stack.close()
-        try:
-            yield
-        finally:
-            self.__enter__()
 
     def _application(self) -> FastAPI:
         application = FastAPI(openapi_url=None)
@@ -65,7 +44,7 @@ class SimulatedFhirServer:
             self.asked.append(request.method)
             if self.refusing:
                 return _outcome(self.refusing, "processing")
-            if self._token and request.headers.get("Authorization") != f"Bearer {self._token}":
+            if not self._lets_in(request):
                 return _outcome(401, "login")
             answer: Response = await go_on(request)
             return answer

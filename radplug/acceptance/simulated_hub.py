@@ -12,20 +12,18 @@ import secrets
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx2
 from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
 
 from dicom_io import tls as transport
 from dicom_io.certificates import Files
-from radplug.acceptance.serving import served
+from radplug.acceptance.serving import HOST, SimulatedServer
 
-HOST = "127.0.0.1"
 TOPIC = "3f0c1e8a-session"
 Element = dict[str, Any]
 
@@ -37,10 +35,11 @@ class _Subscriber:
     joined: bool = False
 
 
-class SimulatedHub:
-    """Knows the session TOPIC; wants `token`, where one is given."""
+class SimulatedHub(SimulatedServer):
+    """Knows the session TOPIC."""
 
     def __init__(self, token: str = "", port: int = 0, host: str = HOST, tls: Files | None = None) -> None:
+        super().__init__(token, port, host, tls)
         self.content: dict[str, Element] = {}  # of the open report, by type and id
         self.version = ""
         self.lease_seconds = 7200.0
@@ -52,13 +51,11 @@ class SimulatedHub:
         self._answers: dict[str, int] = {}
         self._subscribers: dict[str, _Subscriber] = {}
         self._changed = threading.Condition()
-        self._token, self._host, self.port, self._tls = token, host, port, tls
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._stack = ExitStack()
 
     @property
     def url(self) -> str:
-        return f"{'https' if self._tls else 'http'}://{self._host}:{self.port}/hub"
+        return f"{self.address}/hub"
 
     # ── the reporting client ──
 
@@ -119,23 +116,13 @@ class SimulatedHub:
 
     # ── on the network ──
 
-    def __enter__(self) -> Self:
-        self.port = self._stack.enter_context(served(self._application(), self._host, self.port, self._tls))
-        return self
-
-    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
-        self._stack.close()
-
     @contextmanager
     def away(self) -> Iterator[None]:
-        """Within the block nobody listens there; what is open stays open."""
-        self._stack.close()
-        with self._changed:
-            self._subscribers.clear()
-        try:
+        """Within the block nobody listens there; what is open stays open, and nobody is subscribed any more."""
+        with super().away():
+            with self._changed:
+                self._subscribers.clear()
             yield
-        finally:
-            self.__enter__()
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._token}"} if self._token else {}
@@ -146,7 +133,7 @@ class SimulatedHub:
         @application.post("/hub")
         async def asked(request: Request) -> Response:
             self._loop = asyncio.get_running_loop()
-            if self._token and request.headers.get("Authorization") != f"Bearer {self._token}":
+            if not self._lets_in(request):
                 return Response(status_code=401)
             if request.headers["Content-Type"].startswith("application/json"):
                 return self._take(await request.json())

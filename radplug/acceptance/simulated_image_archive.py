@@ -12,7 +12,7 @@ from pydicom.multival import MultiValue
 from pynetdicom import AE, evt
 from pynetdicom.transport import ThreadedAssociationServer
 
-from dicom_io.listener import arrival_of
+from dicom_io.arrival import arrival_of
 from dicom_io.offered import VERIFICATION, storage
 from dicom_io.retrieving import GET, MOVE
 
@@ -57,7 +57,7 @@ class SimulatedImageArchive:
         arrival = arrival_of(event)
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"received-{len(self.received) + 1}.dcm"
-        path.write_bytes(arrival.header + arrival.dataset)
+        path.write_bytes(arrival.header + arrival.data_set)
         self.received.append(path)
         return 0x0000
 

@@ -9,11 +9,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from dicom_io.arrival import Arrival
 from dicom_io.commitment import Request, Result
 from dicom_io.errors import DicomError
-from dicom_io.listener import Arrival, Listener, SecurePort
+from dicom_io.listener import Listener, SecurePort
 from dicom_io.sending import Peer, send_each
 from dicom_io.tls import Contexts
+from radplug.acceptance.filed import Filed
 
 HOST = "127.0.0.1"
 
@@ -45,10 +47,8 @@ class SimulatedPacs:
         self.ae_title = ae_title
         self.conscience = Conscience()
         self._host = host
-        self._folder = folder
         self._tls = tls
-        self._received: list[Path] = []
-        self._changed = threading.Condition()
+        self._filed = Filed(folder, "dcm")
         self._listener = self._listen(port)
 
     @property
@@ -57,8 +57,7 @@ class SimulatedPacs:
 
     @property
     def received(self) -> tuple[Path, ...]:
-        with self._changed:
-            return tuple(self._received)
+        return self._filed.files
 
     def send_study(self, files: Sequence[Path], to: Peer, progress: Callable[[int], None]) -> tuple[str, ...]:
         """C-STORE the files on one association; `progress` hears how many are done.
@@ -75,8 +74,7 @@ class SimulatedPacs:
 
     def wait_for(self, count: int, seconds: float) -> bool:
         """Whether so many objects have come, within so long."""
-        with self._changed:
-            return self._changed.wait_for(lambda: len(self._received) >= count, seconds)
+        return self._filed.wait_for(count, seconds)
 
     @contextmanager
     def away(self) -> Iterator[None]:
@@ -101,12 +99,7 @@ class SimulatedPacs:
         )
 
     def _keep(self, arrival: Arrival) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with self._changed:
-            path = self._folder / f"received-{len(self._received) + 1}.dcm"
-            path.write_bytes(arrival.header + arrival.dataset)
-            self._received.append(path)
-            self._changed.notify_all()
+        self._filed.add(arrival.header + arrival.data_set)
 
     def __enter__(self) -> Self:
         self._listener.start()

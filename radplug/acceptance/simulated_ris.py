@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Self
 from hl7.acknowledgement import acknowledge
 from hl7.listener import Listener
 from hl7.message import Message
+from radplug.acceptance.filed import Filed
 
 HOST = "127.0.0.1"
 
@@ -24,9 +24,7 @@ class SimulatedRis:
     """Listens on `host` (port 0: a free one); answers AA and files every message under `folder`."""
 
     def __init__(self, folder: Path, port: int = 0, host: str = HOST) -> None:
-        self._folder = folder
-        self._received: list[Path] = []
-        self._lock = threading.Lock()
+        self._filed = Filed(folder, "hl7")
         self._answer: Callable[[Message], bytes] = _yes
         self._listener = Listener(host, port, self._take)
 
@@ -36,15 +34,10 @@ class SimulatedRis:
 
     @property
     def received(self) -> tuple[Path, ...]:
-        with self._lock:
-            return tuple(self._received)
+        return self._filed.files
 
     def _take(self, message: bytes) -> bytes:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with self._lock:
-            path = self._folder / f"received-{len(self._received) + 1}.hl7"
-            path.write_bytes(message)
-            self._received.append(path)
+        self._filed.add(message)
         return self._answer(Message.parse(message))
 
     @contextmanager

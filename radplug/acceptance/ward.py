@@ -141,6 +141,12 @@ class Ward:
 
         return until(there, self.patience, told)
 
+    def with_delivery(
+        self, study: SyntheticStudy, so: Callable[[Mapping[str, Any]], bool], what: str
+    ) -> dict[str, Any]:
+        """The study's case, once one of its deliveries is so. Raises TooLate."""
+        return self.case(study.order.accession_number, lambda case: any(map(so, case["deliveries"])), what)
+
     def srs(self, study: SyntheticStudy, pacs: ReceivingPacs | None = None) -> list[ReturnedSr]:
         """What a PACS has received for a study, in the order in which it came."""
         return [ReturnedSr.read(file) for file in _naming(study, (pacs or self.pacs).received)]

@@ -5,9 +5,9 @@ An address inside of a workitem is never followed. Its AE titles count only wher
 
 from __future__ import annotations
 
+from dicom_io.arrival import Arrival
 from dicom_io.dicomweb.fetching import fetch
 from dicom_io.errors import DicomError, NoSpace, Unreadable
-from dicom_io.listener import Arrival
 from dicom_io.offered import supports
 from dicom_io.retrieving import get_study, move_study
 from dicom_io.workitems import Input
@@ -83,7 +83,7 @@ class Inputs:
             if wanted.instances and one.sop_instance_uid not in wanted.instances:
                 return
             try:
-                pipeline.receive(self._house, one, arrival.header, arrival.dataset, pacs.ae_title)
+                pipeline.receive(self._house, one, arrival.header, arrival.data_set, pacs.ae_title)
             except NoSpace as error:  # to the PACS it is a failure like any other
                 full.append(error)
                 raise

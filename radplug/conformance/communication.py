@@ -109,8 +109,9 @@ def _workitems_peer(settings: Settings) -> Iterator[tuple[str, ...]]:
 
 def _web_servers(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from ((to.name, to.url) for to in settings.dicomweb)
-    by_web = (pacs for pacs in settings.pacs if pacs.priors == "dicomweb")
-    yield from ((f"{pacs.name}, earlier studies", pacs.dicomweb_url or "") for pacs in by_web)
+    for pacs in settings.pacs:
+        if pacs.priors == "dicomweb" and pacs.dicomweb:
+            yield f"{pacs.name}, earlier studies", pacs.dicomweb.url
     if (workitems := settings.workitems) and workitems.url:
         yield "workitems", workitems.url
     if workitems and workitems.images_url:

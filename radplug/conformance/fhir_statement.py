@@ -82,10 +82,10 @@ def _sample(settings: Settings) -> Drafted:
 def fhircast(settings: Settings) -> Section:
     """FHIRcast: what is heard of reporting sessions, and put into them."""
     ours = settings.fhircast
-    if not ours.on:
-        return Section("FHIRcast", ("None: `fhircast.url` is not set.",))
+    if ours is None:
+        return Section("FHIRcast", ("None: no `[fhircast]` is set.",))
     about = (
-        ("Hub", str(ours.url)),
+        ("Hub", ours.url),
         ("Sessions", ", ".join(map(code, ours.topics))),
         ("Subscriber's name", code(settings.device.station_name)),
         ("Lease that is asked for", f"{ours.lease_seconds} s"),

@@ -42,7 +42,7 @@ def _overview(settings: Settings) -> str:
         for to in settings.reporting
     ]
     rows += [("out", "FHIR DiagnosticReport", "R4", f"a draft report, to {to.name}") for to in settings.fhir]
-    if settings.fhircast.on:
+    if settings.fhircast:
         rows.append(("both", "FHIRcast", "3.0.0", "dictation from reporting sessions, and drafts into them"))
     return table(("Direction", "Message", "Version", "What it is"), rows) or "No messages are received or sent."
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from pydicom.uid import ExplicitVRLittleEndian
 
-from dicom_io import committing, listener, offered, sending, signalling
+from dicom_io import arrival, committing, offered, sending, signalling
 from dicom_io.signals import Kind
 from radplug.conformance import pulled_workitems, queries, web_services
 from radplug.conformance.facts import Category, Context, Role, Service
@@ -31,7 +31,7 @@ def _verification_scp(_: Settings) -> Service:
         setting="",
         accepted=Context.of([offered.verification()]),
         behaviour=("C-ECHO is answered, whatever the stations behind the listener are doing.",),
-        answers={listener.SUCCESS: "the listener is at work"},
+        answers={arrival.SUCCESS: "the listener is at work"},
     )
 
 
@@ -71,7 +71,7 @@ def _storage_scp(settings: Settings) -> Service:
             "its first instance in any case. A later image opens it again.",
             "radplug is no archive: what it keeps cannot be queried or retrieved by DICOM.",
         ),
-        answers=listener.MEANINGS,
+        answers=arrival.MEANINGS,
     )
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from dicom_io.errors import UnusableCertificate
 from radplug import certificates
 from radplug.findings import WAIT, Finding
-from radplug.settings import FhircastSettings, Settings, SettingsError, Trusted
+from radplug.settings import FhircastSettings, Settings, SettingsError, WebService
 
 OURS = ("4.0", "4.3")  # versions of FHIR whose DiagnosticReport is the one that we send
 
@@ -31,7 +31,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
             yield Finding(about, *_server(_asked(server, f"{server.url.rstrip('/')}/metadata"), server.url))
         except _Silent as reason:
             yield Finding(about, False, str(reason))
-    if settings.fhircast.on:
+    if settings.fhircast:
         yield Finding("FHIRcast hub", *_hub(settings.fhircast))
 
 
@@ -47,18 +47,18 @@ def _server(answer: httpx2.Response, url: str) -> tuple[bool, str]:
 
 def _hub(hub: FhircastSettings) -> tuple[bool, str]:
     try:
-        _asked(hub, f"{str(hub.url).rstrip('/')}/.well-known/fhircast-configuration")
+        _asked(hub, f"{hub.url.rstrip('/')}/.well-known/fhircast-configuration")
     except _Silent as reason:
         return False, str(reason)
     return True, f"{hub.url} answers; the log of the station fhircast tells whether it lets us in"
 
 
-def _asked(whom: Trusted, url: str) -> httpx2.Response:
+def _asked(whom: WebService, url: str) -> httpx2.Response:
     """Raises _Silent."""
     try:
-        token, tls = whom.token, certificates.asking(whom)
-        shown = {"Authorization": f"Bearer {token}"} if token else {}
-        return httpx2.get(url, headers={"Accept": "application/fhir+json", **shown}, verify=tls, timeout=WAIT)
+        shown, tls = whom.authorization(), certificates.asking(whom)
+        headers = {"Accept": "application/fhir+json"} | ({"Authorization": shown} if shown else {})
+        return httpx2.get(url, headers=headers, verify=tls, timeout=WAIT)
     except (SettingsError, UnusableCertificate) as error:
         raise _Silent(str(error)) from error
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:

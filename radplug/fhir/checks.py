@@ -7,10 +7,8 @@ from typing import Any
 from fhir.resources.R4B.diagnosticreport import DiagnosticReport
 
 from radplug.fhir.errors import Malformed
-from radplug.fhir.resources import BANNER, OBSERVED, STATUS
+from radplug.fhir.resources import BANNER, OBSERVED, SR_FORM, STATUS, TEXT_FORM
 from radplug.fhir.validated import validated
-
-TEXT, SR = "text/plain; charset=utf-8", "application/dicom"
 
 
 def check(document: bytes) -> tuple[str, ...]:
@@ -42,8 +40,8 @@ def _rules(report: Any) -> tuple[tuple[str, bool], ...]:
         ("an Observation names a performer: nobody has read a draft", any(each.performer for each in observations)),
         ("an Observation has no text", any(not (each.valueString or "").strip() for each in observations)),
         ("the first Observation is not the banner, or there is no other", not banner or len(observations) < 2),
-        ("presentedForm is not a text and an SR", list(forms) != [TEXT, SR]),
-        ("the text does not begin with the banner", not _text(forms.get(TEXT)).startswith(banner or "\0")),
+        ("presentedForm is not a text and an SR", list(forms) != [TEXT_FORM, SR_FORM]),
+        ("the text does not begin with the banner", not _text(forms.get(TEXT_FORM)).startswith(banner or "\0")),
     )
 
 
@@ -62,4 +60,4 @@ def _text(data: bytes | None) -> str:
 def sr_of(document: bytes) -> bytes:
     """The SR within a DiagnosticReport that `check` has found nothing wrong with."""
     forms = validated(DiagnosticReport, document).presentedForm or []
-    return next(bytes(form.data or b"") for form in forms if form.contentType == SR)
+    return next(bytes(form.data or b"") for form in forms if form.contentType == SR_FORM)

@@ -30,7 +30,7 @@ class Hub:
     url: str
     topic: str
     subscriber: str  # our name there
-    token: str  # empty: none
+    authorization: str  # empty: none
     tls: ssl.SSLContext
     timeout: float  # seconds
 
@@ -72,7 +72,7 @@ class Hub:
         self._ask("POST", self.url, json=notification.as_json())
 
     def _ask(self, method: str, url: str, *, unless: frozenset[int] = frozenset(), **given: Any) -> httpx2.Response:
-        headers: Mapping[str, str] = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        headers: Mapping[str, str] = {"Authorization": self.authorization} if self.authorization else {}
         try:
             with httpx2.Client(verify=self.tls, timeout=self.timeout, headers=headers) as client:
                 answer = client.request(method, url, **given)

@@ -74,7 +74,7 @@ def updated(report: OpenReport, event: Event) -> OpenReport:
 
 def is_from(resource: Element, system: str) -> bool:
     """Whether one of its identifiers is of that system."""
-    return any(each.get("system") == system for each in objects(resource.get("identifier")))
+    return any(each.get("system") == system for each in _objects(resource.get("identifier")))
 
 
 def key_of(resource: Element) -> str:
@@ -83,7 +83,7 @@ def key_of(resource: Element) -> str:
     return f"{kind}/{id}" if kind and id else ""
 
 
-def objects(given: object) -> list[Element]:
+def _objects(given: object) -> list[Element]:
     """The JSON objects of a list; nothing where it is none."""
     return [each for each in given if isinstance(each, dict)] if isinstance(given, list) else []
 
@@ -112,8 +112,8 @@ def _open(version: str, context: tuple[Item, ...]) -> OpenReport:
 
 def _numbers(study: Element, report: Element) -> tuple[str, str]:
     """Accession number and Study Instance UID, each empty where it is not told."""
-    orders = [order.get("identifier", {}) for each in (study, report) for order in objects(each.get("basedOn"))]
-    identifiers = [*objects(study.get("identifier")), *objects(orders)]
+    orders = [order.get("identifier", {}) for each in (study, report) for order in _objects(each.get("basedOn"))]
+    identifiers = [*_objects(study.get("identifier")), *_objects(orders)]
     accession = next((str(each.get("value", "")) for each in identifiers if _is_accession(each)), "")
     uid = next((str(each.get("value", "")) for each in identifiers if each.get("system") == UIDS), "")
     return accession if len(accession) <= LONGEST_ACCESSION else "", uid.removeprefix("urn:oid:")
@@ -121,13 +121,13 @@ def _numbers(study: Element, report: Element) -> tuple[str, str]:
 
 def _is_accession(identifier: Element) -> bool:
     kind = identifier.get("type")
-    codings = objects(kind.get("coding")) if isinstance(kind, dict) else []
+    codings = _objects(kind.get("coding")) if isinstance(kind, dict) else []
     return any((each.get("system", IDENTIFIERS), each.get("code")) == (IDENTIFIERS, "ACSN") for each in codings)
 
 
 def _entries(bundle: Item) -> Iterator[tuple[Element, Element]]:
     """Request and resource of each entry; of what is deleted, the entry itself in the resource's place."""
-    for entry in objects(bundle.resource.get("entry")):
+    for entry in _objects(bundle.resource.get("entry")):
         request, resource = entry.get("request", {}), entry.get("resource", {})
         if not isinstance(request, dict) or not isinstance(resource, dict):
             raise Malformed("holds an entry whose request or resource is no object")

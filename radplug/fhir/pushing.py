@@ -33,7 +33,7 @@ class Server:
     """Where a server is, and what it is shown."""
 
     url: str  # its base
-    token: str  # empty: none
+    authorization: str  # empty: none
     tls: ssl.SSLContext
     timeout: float  # seconds
 
@@ -80,8 +80,8 @@ def push(server: Server, document: bytes) -> str:
 
 def _client(server: Server) -> httpx2.Client:
     headers = {"Accept": JSON, "Content-Type": f"{JSON}; charset=utf-8", "Prefer": "return=minimal, handling=strict"}
-    if server.token:
-        headers["Authorization"] = f"Bearer {server.token}"
+    if server.authorization:
+        headers["Authorization"] = server.authorization
     return httpx2.Client(
         base_url=server.url.rstrip("/") + "/", headers=headers, verify=server.tls, timeout=server.timeout
     )

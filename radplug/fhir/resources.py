@@ -20,12 +20,14 @@ from html import escape
 from typing import Any, Final
 
 from dicom_io.report import Code, Device, DraftReport, RequestedProcedure
-from dicom_io.study import Patient
+from dicom_io.study import Patient, date_of
 
 Element = dict[str, Any]  # of JSON
 
 STATUS: Final = "partial"
 OBSERVED: Final = "preliminary"  # the status of each Observation
+TEXT_FORM: Final = "text/plain; charset=utf-8"  # content types of the two presented forms
+SR_FORM: Final = "application/dicom"
 BANNER: Final = Code("18782-3", "LN", "Radiology Study observation (narrative)")
 UIDS: Final = "urn:dicom:uid"
 IDENTIFIERS: Final = "http://terminology.hl7.org/CodeSystem/v2-0203"
@@ -87,7 +89,7 @@ def standalone(drafted: Drafted, sr: bytes) -> Element:
         for number, (code, text) in enumerate(drafted.observed)
     ]
     document = {
-        "contentType": "application/dicom",
+        "contentType": SR_FORM,
         "data": b64encode(sr).decode(),
         "title": "AI DRAFT REPORT - UNVERIFIED (DICOM SR)",
         "creation": instant(drafted.at),
@@ -127,7 +129,7 @@ def report(drafted: Drafted, subject: Element, results: list[Element]) -> Elemen
         "result": results,
         "presentedForm": [
             {
-                "contentType": "text/plain; charset=utf-8",
+                "contentType": TEXT_FORM,
                 "language": drafted.report.language.value,
                 "data": b64encode(text.encode()).decode(),
                 "title": "AI DRAFT REPORT - UNVERIFIED",
@@ -232,10 +234,8 @@ def _name(group: str) -> Element:
 
 def _date(day: str) -> str:
     """A DICOM date as FHIR writes it; empty where it is none."""
-    try:
-        return datetime.strptime(day, "%Y%m%d").date().isoformat()
-    except ValueError:
-        return ""
+    found = date_of(day)
+    return found.isoformat() if found else ""
 
 
 def _narrative(text: str) -> str:

@@ -19,6 +19,7 @@ from radplug.fhir.open_report import OpenReport
 from radplug.fhir.resources import Element, identifiers_of
 from radplug.notices import Dictated, Withdrawn
 from radplug.passages import parts, sections_by_name
+from radplug.settings import FhircastSettings
 from radplug.study_store import write_durably
 from radplug.wiring import House
 
@@ -40,8 +41,8 @@ class Shareable:
 class ReadingRoom:
     """One session, `name` in settings and logs."""
 
-    def __init__(self, house: House, name: str) -> None:
-        self._house = house
+    def __init__(self, house: House, settings: FhircastSettings, name: str) -> None:
+        self._house, self._settings = house, settings
         self._source = f"FHIRcast {name}"
         self._ours = identifiers_of(uid_for(house.settings.device.identity))
         self._shared: dict[str, tuple[str, int]] = {}  # case and its version that each report has been looked at for
@@ -82,7 +83,7 @@ class ReadingRoom:
             return None
         if self._shared.get(report.report) == (case.id, case.version):
             return None
-        chosen, hub = case.routing.destinations, house.settings.fhircast
+        chosen, hub = case.routing.destinations, self._settings
         if not hub.publish or (chosen is not None and hub.name not in chosen):
             return None
         if house.desks.in_hand(case.id) and house.desks.of(case.id, house.now()).ending is Ending.DISCARDED:

@@ -21,6 +21,7 @@ from radplug.fhir.hub import Hub
 from radplug.fhir.open_report import OpenReport
 from radplug.fhircast.reading_room import ReadingRoom
 from radplug.logs import told
+from radplug.settings import FhircastSettings
 from radplug.wiring import House
 
 LOOK_EVERY = 0.25  # seconds between two looks at whether there is a new draft
@@ -34,11 +35,12 @@ log = structlog.get_logger(__name__)
 class Session:
     """`name` is the session's in settings and logs; `hub` gives the hub as settings and files have it now."""
 
-    def __init__(self, house: House, name: str, hub: Callable[[], Hub]) -> None:
+    def __init__(self, house: House, settings: FhircastSettings, name: str, hub: Callable[[], Hub]) -> None:
         self._house = house
+        self._lease_seconds = settings.lease_seconds
         self._name = name
         self._hub = hub
-        self._room = ReadingRoom(house, name)
+        self._room = ReadingRoom(house, settings, name)
         self._open: OpenReport | None = None
         self._in_step = False  # whether what is known of the session is all that there is
         self._refused_at = ""  # the version of the context at which the hub would not have our draft
@@ -63,7 +65,7 @@ class Session:
 
         Raises whatever ends it.
         """
-        hub, lease = self._hub(), self._house.settings.fhircast.lease_seconds
+        hub, lease = self._hub(), self._lease_seconds
         endpoint = hub.subscribe(lease)
         tls = hub.tls if endpoint.startswith("wss:") else None
         with connect(endpoint, ssl=tls, open_timeout=hub.timeout, max_size=LONGEST_EVENT) as channel:

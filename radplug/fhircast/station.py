@@ -8,13 +8,17 @@ from functools import partial
 from radplug import certificates
 from radplug.fhir.hub import Hub
 from radplug.fhircast.session import Session
+from radplug.settings import FhircastSettings
 from radplug.wiring import House
 
 
-def run(house: House, stop: threading.Event) -> None:
+def run(house: House, settings: FhircastSettings, stop: threading.Event) -> None:
     """Take part in every session until told to stop."""
-    topics = house.settings.fhircast.topics
-    sessions = [Session(house, name, partial(_hub, house, topic)) for name, topic in topics.items()]
+    subscriber = house.settings.device.station_name
+    sessions = [
+        Session(house, settings, name, partial(_hub, settings, subscriber, topic))
+        for name, topic in settings.topics.items()
+    ]
     threads = [threading.Thread(target=session.run, args=(stop,), daemon=True) for session in sessions]
     for thread in threads:
         thread.start()
@@ -22,8 +26,6 @@ def run(house: House, stop: threading.Event) -> None:
         thread.join()
 
 
-def _hub(house: House, topic: str) -> Hub:
-    """As settings and files have it now: a renewed token or authority counts when the session is next joined."""
-    s = house.settings.fhircast
-    subscriber = house.settings.device.station_name
-    return Hub(str(s.url), topic, subscriber, s.token, certificates.asking(s), s.timeout_seconds)
+def _hub(s: FhircastSettings, subscriber: str, topic: str) -> Hub:
+    """As files have it now: a renewed token or authority counts when the session is next joined."""
+    return Hub(s.url, topic, subscriber, s.authorization(), certificates.asking(s), s.timeout_seconds)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date, datetime
 
 from dicom_io.errors import NoSpace
-from dicom_io.study import Instance, Patient
+from dicom_io.study import Instance, Patient, date_of
 from radplug.domain import ArchiveFailed, Case, KeptInstance, Received
 from radplug.parts import House
 from radplug.priors import (
@@ -51,7 +51,7 @@ def keep_prior(house: House, instance: Instance, header: bytes, data_set: bytes)
 
 def _wanted(house: House, case: Case, by: PriorRule, until: datetime) -> list[Candidate]:
     """The studies that archives name, the newest first; what is amiss with any is noted."""
-    taken_on, wanted = _day(case.study_date), list[Candidate]()
+    taken_on, wanted = date_of(case.study_date), list[Candidate]()
     if taken_on is None:
         _leave_out(house, case, Prior("", "", PriorState.LEFT_OUT, "this study has no date, so none is earlier"))
         return wanted
@@ -159,10 +159,3 @@ def _prior(candidate: Candidate, state: PriorState, why: str = "") -> Prior:
 
 def _left(house: House, until: datetime) -> float:
     return max((until - house.now()).total_seconds(), 0.1)
-
-
-def _day(text: str) -> date | None:
-    try:
-        return datetime.strptime(text, "%Y%m%d").date()
-    except ValueError:
-        return None

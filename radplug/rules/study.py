@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 
-from dicom_io.study import Instance
+from dicom_io.study import date_of
 from hl7.orders import Order
 from radplug.body_part import body_part
 from radplug.domain import KeptInstance, Priority
@@ -38,7 +38,7 @@ class Study:
             body_part=body_part(_first(i.body_part for i in images), told, assumed_body_part),
             procedures=tuple(dict.fromkeys((value, scheme) for value, scheme, _ in codes if value)),
             descriptions=descriptions,
-            taken_on=_taken_on(images),
+            taken_on=date_of(_first(i.study_date for i in images)),
             priority=Priority.of(order) if order else Priority.ROUTINE,
             calling_ae_titles=frozenset(one.calling_ae for one in kept),
             called_ae_titles=frozenset(one.called_ae for one in kept),
@@ -51,10 +51,3 @@ def _first(texts: Iterable[str]) -> str:
 
 def _each_once(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, texts)))
-
-
-def _taken_on(images: Sequence[Instance]) -> date | None:
-    try:
-        return datetime.strptime(_first(i.study_date for i in images), "%Y%m%d").date()
-    except ValueError:
-        return None

@@ -1,7 +1,7 @@
 """Every setting, with its default and what it is for: one TOML file, and `RADPLUG_…` variables for secrets."""
 
 from radplug.settings.asking import ModalityWorklistSettings, UpsPeerSettings, WorkitemsSettings
-from radplug.settings.fhir import FhircastSettings, FhirDestination, Trusted
+from radplug.settings.fhir import FhircastSettings, FhirDestination
 from radplug.settings.reading import Settings, load
 from radplug.settings.receiving import ListenerSettings
 from radplug.settings.reference import reference
@@ -36,7 +36,6 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Shape",
-    "Trusted",
     "UpsPeerSettings",
     "WebAccess",
     "WebService",

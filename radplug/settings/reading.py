@@ -37,6 +37,7 @@ class Settings(BaseSettings):
     stow: StowSettings = StowSettings()
     modality_worklist: ModalityWorklistSettings | None = None
     workitems: WorkitemsSettings | None = None
+    fhircast: FhircastSettings | None = None
     hl7: Hl7Settings = Hl7Settings()
     store: StoreSettings = StoreSettings()
     database: DatabaseSettings = DatabaseSettings()
@@ -47,7 +48,6 @@ class Settings(BaseSettings):
     delivery: DeliverySettings = DeliverySettings()
     device: DeviceSettings = DeviceSettings()
     pages: PagesSettings = PagesSettings()
-    fhircast: FhircastSettings = FhircastSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
     further_model: tuple[FurtherModel, ...] = ()
@@ -86,13 +86,13 @@ class Settings(BaseSettings):
     def destinations(self) -> list[str]:
         """Names of all that drafts can go to."""
         named = [d.name for d in (*self.objects, *self.reporting, *self.fhir)]
-        return [*named, self.fhircast.name] if self.fhircast.on else named
+        return [*named, self.fhircast.name] if self.fhircast else named
 
     @property
     def further_stations(self) -> tuple[str, ...]:
         """Stations that this site has, and not every one."""
         asks = self.modality_worklist is not None or self.workitems is not None
-        has = {"hl7": self.hl7.on, "ask": asks, "fhircast": self.fhircast.on}
+        has = {"hl7": self.hl7.on, "ask": asks, "fhircast": self.fhircast is not None}
         return tuple(name for name, on in has.items() if on)
 
     @property

@@ -7,9 +7,9 @@ from typing import Any
 from radplug.people import Role
 from radplug.settings.asking import ModalityWorklistSettings, UpsPeerSettings, WorkitemsSettings
 from radplug.settings.drafting import FurtherModel
-from radplug.settings.fhir import FhirDestination
+from radplug.settings.fhir import FhircastSettings, FhirDestination
 from radplug.settings.reading import Settings
-from radplug.settings.sending import DicomwebDestination, PacsDestination, ReportingDestination
+from radplug.settings.sending import DicomwebDestination, PacsDestination, PacsWebSettings, ReportingDestination
 from radplug.settings.tls import DicomTlsSettings, ListenerTlsSettings, PeerTlsSettings
 from radplug.settings.values import Section
 from radplug.settings.web import OpenIdSettings
@@ -23,10 +23,12 @@ SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("workitems", WorkitemsSettings),
     ("workitems.peer", UpsPeerSettings),
     ("workitems.peer.tls", PeerTlsSettings),
+    ("fhircast", FhircastSettings),
     ("web.openid", OpenIdSettings),
     ("further_model", FurtherModel),
     ("pacs", PacsDestination),
     ("pacs.tls", PeerTlsSettings),
+    ("pacs.dicomweb", PacsWebSettings),
     ("dicomweb", DicomwebDestination),
     ("reporting", ReportingDestination),
     ("reporting.tls", PeerTlsSettings),
@@ -38,6 +40,8 @@ def reference() -> str:
     """A settings file with every setting at its default, each with its description; what has no default is a sample."""
     samples: dict[str, Any] = {"name": "main", "host": "192.0.2.10", "port": 104, "ae_title": "PACS"}
     samples |= {"hl7.tls.port": 2576, "reporting.port": 2575, "fhir.url": "https://fhir.hospital.example/r4"}
+    samples |= {"fhircast.url": "https://hub.hospital.example/fhircast"}
+    samples |= {"topics": {"room-1": "fdb2f928-5546-4f52-87a0-0648e9ded065"}}
     samples |= {
         "issuer": "https://login.hospital.example/realms/hospital",
         "address": "https://radplug.hospital.example",
@@ -50,7 +54,8 @@ def reference() -> str:
     samples |= {"workitems.peer.ae_title": "WORKFLOW"}
     samples |= {"url": "https://archive.hospital.example/dicom-web"}
     headers = {name: f"# [[{name}]]" for name in ("further_model", "pacs", "dicomweb", "reporting", "fhir")}
-    headers |= dict.fromkeys(("web.openid", "workitems", "workitems.peer", "modality_worklist"), "# [{}]")
+    headers |= dict.fromkeys(("web.openid", "workitems", "workitems.peer", "fhircast"), "# [{}]")
+    headers |= dict.fromkeys(("modality_worklist", "pacs.dicomweb"), "# [{}]")
     headers |= {name: "# [{}]" for name, _ in SECTIONS if name.endswith(".tls")}
     lines = ["# radplug's settings: every one, at its default. Made by `radplug settings`."]
     for name, section in SECTIONS:

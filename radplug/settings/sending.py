@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, FilePath, StringConstraints, model_validator
@@ -10,7 +9,7 @@ from pydantic import AfterValidator, Field, FilePath, StringConstraints, model_v
 from hl7.errors import Malformed
 from hl7.overrides import overrides
 from radplug.settings.tls import PeerTlsSettings
-from radplug.settings.values import AeTitle, Name, Port, Seconds, Section, SecureUrl
+from radplug.settings.values import AeTitle, Name, Port, Seconds, Section
 from radplug.settings.web_service import WebService
 
 
@@ -36,6 +35,10 @@ class Destination(Named):
 
 
 Shape = Literal["basic-text-sr", "comprehensive-3d-sr", "pdf", "secondary-capture"]
+
+
+class PacsWebSettings(WebService):
+    """The DICOMweb server of the PACS whose lines it follows, for `priors = "dicomweb"`; left out: none."""
 
 
 class PacsDestination(Destination):
@@ -64,16 +67,13 @@ class PacsDestination(Destination):
     priors_issuer: str = Field(
         "", description="issuer of Patient IDs that come without one; empty: their patients' studies are left out"
     )
-    dicomweb_url: SecureUrl | None = Field(None, description="for dicomweb: the URL below which /studies stands")
-    dicomweb_credentials: Path | None = Field(
-        None, description="file whose first line is user:password, or a token; empty: none is asked for"
-    )
     tls: PeerTlsSettings | None = Field(None, description="TLS with it")
+    dicomweb: PacsWebSettings | None = Field(None, description="how it is asked by DICOMweb")
 
     @model_validator(mode="after")
-    def _dicomweb_has_a_url(self) -> PacsDestination:
-        if self.priors == "dicomweb" and not self.dicomweb_url:
-            raise ValueError("priors is dicomweb and there is no dicomweb_url; name the server's URL")
+    def _dicomweb_is_set_where_it_is_asked(self) -> PacsDestination:
+        if self.priors == "dicomweb" and not self.dicomweb:
+            raise ValueError("priors is dicomweb and there is no [pacs.dicomweb]; add it, with the server's url")
         return self
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from radplug.settings.values import Seconds, Section, SecureUrl
+from radplug.settings.values import Seconds, Section, SecureUrl, secret_in
 
 
 class WebAccess(Section):
@@ -24,9 +25,20 @@ class WebAccess(Section):
             raise ValueError("token_file and user are two ways to be let in; set one of them")
         return self
 
+    def authorization(self) -> str:
+        """What it is shown (RFC 6750, RFC 7617), read from the file each time; empty: nothing. Raises SettingsError."""
+        if self.token_file:
+            return f"Bearer {secret_in(self.token_file, 'token_file')}"
+        if self.password_file:
+            secret = f"{self.user}:{secret_in(self.password_file, 'password_file')}"
+            return f"Basic {b64encode(secret.encode()).decode()}"
+        return ""
+
 
 class Located(Section):
-    url: SecureUrl = Field(description="its address; what the standard names, such as /studies, is put behind it")
+    url: SecureUrl = Field(
+        description="its address; what the standard names, such as /studies or /DiagnosticReport, is put behind it"
+    )
 
 
 class WebService(WebAccess, Located):

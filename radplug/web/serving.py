@@ -1,15 +1,15 @@
-"""The application on a socket, in a thread of its own."""
+"""The application at the address that the settings name."""
 
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
 
 from radplug.settings import WebSettings
+from radplug.uvicorn_thread import running
 from radplug.web.api import Bell
 from radplug.web.app import create
 from radplug.wiring import House
@@ -28,16 +28,8 @@ def serving(house: House, bell: Bell | None = None) -> Iterator[str]:
     except OSError as error:
         reason = f"{settings.host}:{settings.port} cannot be listened on: {error.strerror}; is it taken?"
         raise CannotServe(reason) from error
-    with listening:
-        server = _Server(_config(house, bell, settings))
-        thread = threading.Thread(target=server.run, args=([listening],), name="web")
-        thread.start()
-        try:
-            server.answers.wait()
-            yield f"{'https' if settings.certificate else 'http'}://{settings.host}:{listening.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
+    with listening, running(_config(house, bell, settings), listening):
+        yield f"{'https' if settings.certificate else 'http'}://{settings.host}:{listening.getsockname()[1]}"
 
 
 def _config(house: House, bell: Bell | None, settings: WebSettings) -> uvicorn.Config:
@@ -55,13 +47,3 @@ def _config(house: House, bell: Bell | None, settings: WebSettings) -> uvicorn.C
     except OSError as error:
         raise CannotServe(f"web.certificate or web.key cannot be used: {error}") from error
     return config
-
-
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.answers = threading.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.answers.set()

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import pydicom.data
 import pytest
+from peers import free_port, listens, wait_until
 from pydicom.filereader import read_file_meta_info
 from pynetdicom import AE, _config, build_context
 from pynetdicom.association import Association
 
-from dicom_io.listener import Arrival, Listener
+from dicom_io.arrival import Arrival
+from dicom_io.listener import Listener
 from dicom_io.part10 import read_transfer_syntax
 
 _TEST_FILES = Path(pydicom.data.__file__).parent
@@ -53,20 +53,6 @@ def dcmtk(tool: str, *arguments: object, timeout: float = 30) -> subprocess.Comp
     )
 
 
-def until(condition: Callable[[], object], seconds: float = 10) -> None:
-    """Returns once the condition holds; fails the test when it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"still not so after {seconds:g} s")
-        time.sleep(0.01)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 @contextmanager
 def listening(keep: Callable[[Arrival], None], **settings: object) -> Iterator[Listener]:
     """RADPLUG on a free port of the loopback, for any calling AE title unless said otherwise."""
@@ -84,15 +70,10 @@ def storescp(folder: Path, *options: object) -> Iterator[int]:
     arguments = [program, "--aetitle", "ARCHIVE", "-od", str(folder), *map(str, options), str(port)]
     with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
-            until(lambda: _answers(port))
+            wait_until(lambda: listens(port), 10, "storescp listens")
             yield port
         finally:
             process.kill()
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextmanager

@@ -2,56 +2,41 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import numpy as np
 import pytest
-from dimse_peers import free_port
+from image_samples import image, part10
+from peers import free_port
+from web_servers import Asked, WebServer
 
-from dicom_io.dicomweb.querying import fetch_study, find_studies
+from dicom_io.dicomweb.fetching import fetch
+from dicom_io.dicomweb.querying import find_studies
 from dicom_io.dicomweb.server import Server
-from dicom_io.errors import DicomError, Rejected, Unavailable
-from dicom_io.listener import Arrival
+from dicom_io.errors import DicomError, Rejected, Unavailable, Unreadable
 
 
 @contextmanager
-def server(status: int, body: bytes = b"", kind: str = "application/dicom+json") -> Iterator[tuple[Server, list[str]]]:
-    """One that answers everybody so, and the Authorization of each request."""
-    asked: list[str] = []
-
-    class Answer(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.headers.get("Authorization", ""))
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None: ...
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as http:
-        thread = threading.Thread(target=http.serve_forever)
-        thread.start()
-        try:
-            yield Server(f"http://127.0.0.1:{http.server_address[1]}/dicom-web", timeout=5), asked
-        finally:
-            http.shutdown()
-            thread.join()
+def server(
+    status: int, body: bytes = b"", kind: str = "application/dicom+json"
+) -> Iterator[tuple[Server, list[Asked]]]:
+    """One that answers everybody so, and what it was asked."""
+    answering = WebServer(status, body, {"Content-Type": kind})
+    with answering.running() as address:
+        yield Server(f"{address}/dicom-web", timeout=5), answering.asked
 
 
 @pytest.mark.parametrize(
     ("status", "body", "kind"),
     [
-        (401, b"", Rejected),
+        (401, b"", Unavailable),
         (404, b"", Rejected),
         (429, b"", Unavailable),
         (503, b"", Unavailable),
-        (200, b"<html>sign in</html>", Rejected),
-        (200, b'[{"00080020": {"vr": "DA", "Value": 7}}]', Rejected),
+        (200, b"<html>sign in</html>", Unreadable),
+        (200, b'[{"00080020": {"vr": "DA", "Value": 7}}]', Unreadable),
     ],
 )
 def test_what_goes_wrong_is_said_without_the_patients_id(status: int, body: bytes, kind: type[DicomError]) -> None:
@@ -75,15 +60,13 @@ def test_no_studies(status: int, body: bytes) -> None:
 
 def test_who_asks() -> None:
     with server(200, b"[]") as (web, asked):
-        for each in (web, replace(web, user="radplug", password="secret"), replace(web, token="t0k3n")):
+        for each in (web, replace(web, authorization="Bearer t0k3n")):
             find_studies("4711", each)
-    assert asked == ["", "Basic cmFkcGx1ZzpzZWNyZXQ=", "Bearer t0k3n"]
+    assert [one.headers.get("authorization") for one in asked] == [None, "Bearer t0k3n"]
 
 
 def test_credentials_are_shown_to_nobody() -> None:
-    told = repr(Server("https://pacs.example", 5, "t0k3n", "radplug", "secret"))
-    assert "secret" not in told
-    assert "t0k3n" not in told
+    assert "t0k3n" not in repr(Server("https://pacs.example", 5, "Bearer t0k3n"))
 
 
 def test_nobody_else_is_asked_for() -> None:
@@ -94,7 +77,11 @@ def test_nobody_else_is_asked_for() -> None:
 
 
 def test_a_study_that_is_none() -> None:
-    came: list[Arrival] = []
-    with server(200, b"not DICOM", "application/dicom") as (web, _), pytest.raises(DicomError):
-        fetch_study("1.2.3", came.append, web, seconds=5)
-    assert came == []
+    with server(200, b"not DICOM", "application/dicom") as (web, _), pytest.raises(Unreadable):
+        next(fetch(web, "1.2.3"))
+
+
+def test_a_study_that_takes_too_long() -> None:
+    body = part10(image(np.zeros((8, 8), np.uint8)))
+    with server(200, body, "application/dicom") as (web, _), pytest.raises(Unavailable, match="not done"):
+        next(fetch(web, "1.2.3", seconds=-1))

@@ -25,8 +25,8 @@ from dimse_peers import (
     kind,
     listening,
     storescp,
-    until,
 )
+from peers import wait_until
 from pydicom import uid
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
@@ -34,9 +34,10 @@ from pynetdicom import AE, build_context
 from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
 
+from dicom_io.arrival import Arrival
 from dicom_io.connection import LONGEST_PDU
 from dicom_io.errors import NoSpace, Refused, Unreadable
-from dicom_io.listener import Arrival, Listener
+from dicom_io.listener import Listener
 from dicom_io.offered import COMPRESSED, DOCUMENTS, IMAGES, UNCOMPRESSED
 from dicom_io.sending import Peer, send
 
@@ -113,9 +114,9 @@ def test_what_dcmtk_sends_arrives_as_its_own_storescp_gets_it(
         dcmtk(tool, option, "-aec", "ARCHIVE", "127.0.0.1", port, bundled(name))
     (reference,) = tmp_path.iterdir()
     (arrival,) = arrivals
-    assert arrival.dataset == data_set_bytes(reference)
+    assert arrival.data_set == data_set_bytes(reference)
     assert arrival.calling_ae == "MODALITY"
-    kept = pydicom.dcmread(BytesIO(arrival.header + arrival.dataset))
+    kept = pydicom.dcmread(BytesIO(arrival.header + arrival.data_set))
     original = pydicom.dcmread(bundled(name))
     original.pop(0xFFFCFFFC, None)  # Data Set Trailing Padding, which DCMTK does not send
     assert kept == original
@@ -140,7 +141,7 @@ def test_every_real_file_is_kept_to_the_last_byte_or_refused_with_a_reason(
             answer = association.send_c_store(file)
             if answer.Status == 0x0000:
                 kept += 1
-                assert arrivals.pop().dataset == data_set_bytes(file)
+                assert arrivals.pop().data_set == data_set_bytes(file)
             else:
                 assert answer.Status == 0xA900, file
                 assert "UID" in answer.ErrorComment, file
@@ -229,7 +230,7 @@ def test_an_association_too_many_is_refused_for_now() -> None:
     with listening(_nothing, maximum_associations=1) as listener:
         with associated(listener.port, [(CTImageStorage, ExplicitVRLittleEndian)]):
             assert "Local Limit Exceeded" in _echoscu(listener)
-        until(lambda: _echoscu(listener) == "")
+        wait_until(lambda: _echoscu(listener) == "")
 
 
 # What is answered
@@ -313,12 +314,12 @@ def _first_half(listener: Listener, finish: str) -> None:
         *fragments, _ = message.encode_msg(association.accepted_contexts[0].context_id, 4096)
         for fragment in fragments:
             association.dul.send_pdu(fragment)
-        until(lambda: association.dul.to_provider_queue.empty())
+        wait_until(lambda: association.dul.to_provider_queue.empty())
         if finish == "abort":
             association.abort()
         else:
             association.dul.socket.socket.shutdown(socket.SHUT_RDWR)
-            until(lambda: association.is_aborted)
+            wait_until(lambda: association.is_aborted)
 
 
 @pytest.mark.parametrize("finish", ["abort", "drop"])
@@ -326,7 +327,7 @@ def test_of_an_instance_that_breaks_off_nothing_is_kept(
     finish: str, listener: Listener, arrivals: list[Arrival]
 ) -> None:
     _first_half(listener, finish)
-    until(lambda: _acceptors() == 0)
+    wait_until(lambda: _acceptors() == 0)
     assert arrivals == []
 
 
@@ -351,8 +352,8 @@ def _acceptors() -> int:
 def test_a_pdu_that_is_none_or_too_long_ends_the_connection_at_once(opening: bytes, listener: Listener) -> None:
     with _connection(listener) as client:
         client.sendall(opening)
-        until(lambda: _ends(client))
-    until(lambda: _acceptors() == 0)
+        wait_until(lambda: _ends(client))
+    wait_until(lambda: _acceptors() == 0)
     assert _echoscu(listener) == ""
 
 
@@ -366,7 +367,7 @@ def _ends(client: socket.socket) -> bool:
 def test_a_pdu_too_long_within_an_association_ends_it(listener: Listener) -> None:
     with associated(listener.port, [(CTImageStorage, ExplicitVRLittleEndian)]) as association:
         association.dul.socket.socket.sendall(struct.pack(">BBL", 4, 0, LONGEST_PDU + 1))
-        until(lambda: association.is_aborted)
+        wait_until(lambda: association.is_aborted)
 
 
 def test_a_message_that_never_ends_is_not_held_in_memory_for_ever() -> None:
@@ -382,8 +383,8 @@ def test_a_pdu_that_never_ends_frees_its_association_in_time() -> None:
     with listening(_nothing, acse_timeout=0.5) as listener:
         with _connection(listener) as client:
             client.sendall(struct.pack(">BBL", 1, 0, 100_000))
-            until(lambda: _drips_in_vain(client))
-        until(lambda: _acceptors() == 0)
+            wait_until(lambda: _drips_in_vain(client))
+        wait_until(lambda: _acceptors() == 0)
 
 
 def _drips_in_vain(client: socket.socket) -> bool:
@@ -395,8 +396,8 @@ def _drips_in_vain(client: socket.socket) -> bool:
 
 def test_a_connection_that_says_nothing_ends_in_time() -> None:
     with listening(_nothing, acse_timeout=0.3) as listener, _connection(listener) as client:
-        until(lambda: _ends(client))
-        until(lambda: _acceptors() == 0)
+        wait_until(lambda: _ends(client))
+        wait_until(lambda: _acceptors() == 0)
 
 
 def test_probes_that_connect_and_leave_hold_nothing_up() -> None:
@@ -405,7 +406,7 @@ def test_probes_that_connect_and_leave_hold_nothing_up() -> None:
         for _ in range(40):
             _connection(listener).close()
         assert time.monotonic() - started < 0.9  # a connection that finds no place in the queue tries again after 1 s
-        until(lambda: _acceptors() == 0, seconds=5)  # long before the ACSE timeout of 30 s
+        wait_until(lambda: _acceptors() == 0, seconds=5)  # long before the ACSE timeout of 30 s
         assert _echoscu(listener) == ""
 
 
@@ -413,11 +414,11 @@ def test_silent_connections_do_not_pile_up() -> None:
     with listening(_nothing, maximum_associations=4) as listener, ExitStack() as clients:
         for number in range(1, 13):
             client = clients.enter_context(_connection(listener))
-            until(lambda: _acceptors() >= min(number, 8))  # noqa: B023
-        until(lambda: _closed(client))
-        until(lambda: _acceptors() == 8)
+            wait_until(lambda: _acceptors() >= min(number, 8))  # noqa: B023
+        wait_until(lambda: _closed(client))
+        wait_until(lambda: _acceptors() == 8)
         clients.close()
-        until(lambda: _echoscu(listener) == "")
+        wait_until(lambda: _echoscu(listener) == "")
 
 
 def _closed(client: socket.socket) -> bool:
@@ -438,7 +439,7 @@ def test_stop_lets_an_instance_under_way_be_kept_and_answered() -> None:
 
     def keep(arrival: Arrival) -> None:
         begun.set()
-        until(lambda: stopper.is_alive())
+        wait_until(lambda: stopper.is_alive())
         arrivals.append(arrival)
 
     listener = Listener("RADPLUG", "127.0.0.1", 0, keep, calling_ae_titles=None)
@@ -462,7 +463,7 @@ def test_stop_aborts_what_goes_on_after_its_grace_and_frees_the_port() -> None:
         started = time.monotonic()
         listener.stop(grace=0.2)
         assert time.monotonic() - started < 5
-        until(lambda: association.is_aborted)
+        wait_until(lambda: association.is_aborted)
     assert _acceptors() == 0
     with Listener("RADPLUG", "127.0.0.1", port, _nothing, calling_ae_titles=None) as again:
         assert _echoscu(again) == ""
@@ -474,8 +475,8 @@ def test_stop_is_not_held_up_by_a_peer_in_the_middle_of_a_pdu() -> None:
     with associated(listener.port, [(CTImageStorage, ExplicitVRLittleEndian)]) as association:
         association.dul.socket.socket.sendall(struct.pack(">BBL", 4, 0, 1000))
         listener.stop(grace=0.2)
-        until(lambda: _acceptors() == 0)
-        until(lambda: association.is_aborted)
+        wait_until(lambda: _acceptors() == 0)
+        wait_until(lambda: association.is_aborted)
 
 
 def test_a_port_that_is_taken_is_an_os_error() -> None:

@@ -7,13 +7,14 @@ from contextlib import contextmanager
 
 import pydicom
 import pytest
-from dimse_peers import associated, bundled, free_port, kind, listening
+from dimse_peers import associated, bundled, kind, listening
+from peers import free_port
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage
 from pynetdicom import AE, evt
 
+from dicom_io.arrival import Arrival
 from dicom_io.errors import Rejected, Unavailable
-from dicom_io.listener import Arrival
 from dicom_io.reading import identify, read_instance
 from dicom_io.retrieving import FIND, GET, MOVE, FoundStudy, find_studies, get_study, move_study
 from dicom_io.sending import Peer
@@ -142,7 +143,7 @@ def test_a_study_comes_on_the_association_that_asks() -> None:
         assert get_study("1.2.3", came.append, peer, calling_ae="RADPLUG", timeout=5, seconds=5) == 1
     (arrival,) = came
     assert arrival.instance.sop_instance_uid == read_instance(bundled("CT_small.dcm")).sop_instance_uid
-    assert identify(arrival.dataset, arrival.instance.transfer_syntax_uid) == arrival.instance
+    assert identify(arrival.data_set, arrival.instance.transfer_syntax_uid) == arrival.instance
     assert asked[0].StudyInstanceUID == "1.2.3"
 
 

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from dimse_peers import bundled, data_set_bytes, free_port, listening, storescp
-from peers import wait_until
+from dimse_peers import bundled, data_set_bytes, listening, storescp
+from peers import free_port, wait_until
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, ImplicitVRLittleEndian
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import Verification
 
+from dicom_io.arrival import Arrival
 from dicom_io.errors import DicomError, NoSpace, Rejected, Unavailable, Unreadable
-from dicom_io.listener import Arrival
 from dicom_io.sending import Peer, Source, Stored, echo, send, send_each
 
 CT, SR, J2K, BIG_ENDIAN = "CT_small.dcm", "test-SR.dcm", "J2K_pixelrep_mismatch.dcm", "MR_small_bigendian.dcm"

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from certificates import Authority, authority, dcmtk_options
+from certificates import HALF_A_HELLO, Authority, authority, client_up_to, dcmtk_options
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -19,26 +19,18 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from dimse_peers import bundled, dcmtk, free_port, storescp, until
+from dimse_peers import bundled, dcmtk, storescp
+from peers import free_port, wait_until
 from pydicom import dcmread
 
+from dicom_io.arrival import Arrival
 from dicom_io.certificates import Files, ends
 from dicom_io.errors import Unavailable, UnusableCertificate
-from dicom_io.listener import Arrival, Listener, SecurePort
+from dicom_io.listener import Listener, SecurePort
 from dicom_io.sending import Peer, echo, send
 from dicom_io.tls import Renewed, accepting, calling
 
 CT = "CT_small.dcm"
-
-
-@pytest.fixture
-def hospital(tmp_path: Path) -> Authority:
-    return authority(tmp_path, "hospital")
-
-
-@pytest.fixture
-def stranger(tmp_path: Path) -> Authority:
-    return authority(tmp_path, "stranger")
 
 
 @dataclass
@@ -50,7 +42,7 @@ class Heard:
     distrusted: list[str] = field(default_factory=list)
 
     def only_refusal(self) -> str:
-        until(lambda: self.distrusted)
+        wait_until(lambda: self.distrusted)
         (reason,) = self.distrusted
         return reason
 
@@ -81,10 +73,7 @@ def echoed(heard: Heard, files: Files) -> bool:
 
 def greet(heard: Heard, newest: ssl.TLSVersion, files: Files) -> str | None:
     """The TLS version agreed on with a client that knows nothing newer."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.set_ciphers("ALL:@SECLEVEL=0")
-    context.minimum_version = ssl.TLSVersion.TLSv1
-    context.maximum_version = newest
+    context = client_up_to(newest)
     context.load_verify_locations(files.authorities)
     context.load_cert_chain(*files.own)
     with (
@@ -102,7 +91,7 @@ class TestListening:
             answer = dcmtk("storescu", *extra, "127.0.0.1", port, bundled(CT))
             assert answer.returncode == 0, answer.stdout
         with_it, without = heard.arrived
-        assert with_it.dataset == without.dataset
+        assert with_it.data_set == without.data_set
         assert not heard.distrusted
 
     def test_there_may_be_no_port_without_tls(self, open_port: Callable[..., Heard], hospital: Authority) -> None:
@@ -176,7 +165,7 @@ class TestListening:
         heard = open_port(files)
         at = ("127.0.0.1", heard.listener.secure_port)
         with socket.create_connection(at), socket.create_connection(at) as halfway:
-            halfway.sendall(bytes.fromhex("1603010200010001fc"))  # a ClientHello's beginning
+            halfway.sendall(HALF_A_HELLO)
             assert echoed(heard, files)
         assert not heard.distrusted  # whoever hangs up has not been refused
 

@@ -9,11 +9,10 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
-from certificates import Authority, authority
-from peers import free_port, tool, wait_until
+from certificates import HALF_A_HELLO, Authority, client_up_to
+from peers import free_port, listens, tool, wait_until
 
 from dicom_io.certificates import Files
 from dicom_io.tls import Renewed, accepting, calling, explained
@@ -22,16 +21,6 @@ from hl7.listener import Listener, Secure
 from hl7.mllp import Decoder, exchange, frame, reach
 
 WAIT = 10.0
-
-
-@pytest.fixture
-def hospital(tmp_path: Path) -> Authority:
-    return authority(tmp_path, "hospital")
-
-
-@pytest.fixture
-def stranger(tmp_path: Path) -> Authority:
-    return authority(tmp_path, "stranger")
 
 
 @dataclass
@@ -135,9 +124,7 @@ class TestListening:
     @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
     def test_nothing_older_than_tls_1_2(self, open_port: Callable[..., Heard], hospital: Authority) -> None:
         heard = open_port(hospital.vouches("radplug"))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.set_ciphers("ALL:@SECLEVEL=0")
-        context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+        context = client_up_to(ssl.TLSVersion.TLSv1_1)
         with pytest.raises(NoTls):
             exchange(b"MSH|", "127.0.0.1", heard.listener.port, timeout=WAIT, tls=context)
         assert "nothing newer than TLS 1.1" in heard.only_refusal()
@@ -157,7 +144,7 @@ class TestListening:
         heard = open_port(files)
         at = ("127.0.0.1", heard.listener.port)
         with socket.create_connection(at), socket.create_connection(at, WAIT) as halfway:
-            halfway.sendall(bytes.fromhex("1603010200010001fc"))  # a ClientHello's beginning
+            halfway.sendall(HALF_A_HELLO)
             assert said(heard, files) == b"ACK MSH|"
             heard.listener.stop()
             while halfway.recv(64):  # an alert
@@ -187,11 +174,6 @@ def openssl_server(files: Files, *options: str) -> Iterator[int]:
         wait_until(lambda: listens(port), WAIT, "s_server listens")
         yield port
         server.kill()
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 MUTUAL = ("-Verify", "1", "-verify_return_error")

@@ -6,7 +6,7 @@ import json
 import socket
 import subprocess
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -60,38 +60,49 @@ class Archive:
             send(file, self.peer, calling_ae="MODALITY", timeout=30)
 
 
-@contextmanager
-def archive(root: Path, radplug_port: int, dicom_port: int = 0) -> Iterator[Archive]:
-    """An Orthanc that knows RADPLUG at that port, and is asked at `dicom_port`, 0: at a free one."""
-    program = tool("Orthanc")
+def dicomweb_plugin() -> Path:
+    """Orthanc's; skips the test where it is absent."""
     plugin = next((path for path in PLUGINS if path.exists()), None)
     if plugin is None:
         pytest.skip("Orthanc's DICOMweb plugin is not installed: make peers")
+    return plugin
+
+
+@contextmanager
+def running_orthanc(root: Path, settings: Mapping[str, object], answers: Callable[[], bool]) -> Iterator[None]:
+    """An Orthanc with these settings while the block runs, which begins once it answers."""
+    program = tool("Orthanc")
+    stored = {"StorageDirectory": str(root / "store"), "IndexDirectory": str(root / "store")}
+    (root / "orthanc.json").write_text(json.dumps({**stored, "RemoteAccessAllowed": False, **settings}))
+    with (root / "log").open("wb") as log:
+        process = subprocess.Popen([program, str(root / "orthanc.json")], stdout=log, stderr=log)
+    try:
+        wait_until(answers, 30, "Orthanc answers")
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def archive(root: Path, radplug_port: int, dicom_port: int = 0) -> Iterator[Archive]:
+    """An Orthanc that knows RADPLUG at that port, and is asked at `dicom_port`, 0: at a free one."""
+    plugin = dicomweb_plugin()
     root.mkdir()
     served = Archive(Peer("ORTHANC", "127.0.0.1", dicom_port or free_port()), free_port())
     settings = {
         "Name": "ARCHIVE",
-        "StorageDirectory": str(root / "store"),
-        "IndexDirectory": str(root / "store"),
         "HttpPort": served.http,
         "DicomPort": served.peer.port,
         "DicomAet": "ORTHANC",
-        "RemoteAccessAllowed": False,
         "DicomAlwaysAllowFind": True,
         "DicomAlwaysAllowGet": True,
         "DicomAlwaysAllowMove": True,
         "DicomModalities": {"radplug": ["RADPLUG", "127.0.0.1", radplug_port]},
         "Plugins": [str(plugin)],
     }
-    (root / "orthanc.json").write_text(json.dumps(settings))
-    with (root / "log").open("wb") as log:
-        process = subprocess.Popen([program, str(root / "orthanc.json")], stdout=log, stderr=log)
-    try:
-        wait_until(served.alive, 30, "Orthanc answers")
+    with running_orthanc(root, settings, served.alive):
         yield served
-    finally:
-        process.terminate()
-        process.wait()
 
 
 @contextmanager

@@ -21,7 +21,7 @@ SAID = "Small right effusion, new since 3|11; 已电话通知."
 @contextmanager
 def at_work(house: House) -> Iterator[None]:
     stop = threading.Event()
-    thread = threading.Thread(target=station.run, args=(house, stop))
+    thread = threading.Thread(target=station.run, args=(house, house.settings.fhircast, stop))
     thread.start()
     try:
         yield

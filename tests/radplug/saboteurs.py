@@ -12,7 +12,8 @@ from pathlib import Path
 from peers import free_port
 from pydicom import Dataset, dcmread
 
-from dicom_io.listener import Arrival, Listener
+from dicom_io.arrival import Arrival
+from dicom_io.listener import Listener
 from dicom_io.sending import Peer, send
 from hl7.message import Message
 from radplug.acceptance.embedded_site import SCOPES
@@ -39,7 +40,7 @@ class Relay:
         return self._listener.port
 
     def _take(self, arrival: Arrival) -> None:
-        data_set = self.change(dcmread(BytesIO(arrival.header + arrival.dataset)))
+        data_set = self.change(dcmread(BytesIO(arrival.header + arrival.data_set)))
         if data_set:
             send(data_set, self.to, calling_ae=arrival.calling_ae, timeout=10)
 

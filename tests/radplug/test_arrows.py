@@ -29,7 +29,10 @@ MAY_IMPORT = {
     "radplug.completeness": WORD_FILES,
     "radplug.domain": {"radplug.completeness", "radplug.priors", *WORD_FILES},
     "radplug.desk": {"radplug.anchors", *WORD_FILES},
-    "radplug.parts": {"radplug.completeness", "radplug.desk", "radplug.domain", "radplug.priors", *WORD_FILES},
+    "radplug.policy": {"radplug.domain"},
+    "radplug.parts": {
+        *("radplug.completeness", "radplug.desk", "radplug.domain", "radplug.policy", "radplug.priors", *WORD_FILES),
+    },
     "radplug.pipeline": {
         *("radplug.parts", "radplug.completeness", "radplug.desk", "radplug.domain", "radplug.priors", *WORD_FILES),
     },
@@ -40,6 +43,7 @@ MAY_IMPORT = {
     "radplug.body_part": set(),
     "radplug.embedded_redis": set(),
     "radplug.supervisor": set(),
+    "radplug.uvicorn_thread": set(),
     "radplug.logs": {"radplug.settings"},
     "radplug.passages": {"model_runtime.canvas"},
     "radplug.notices": {"radplug.domain", "radplug.priors", *WORD_FILES},
@@ -65,7 +69,7 @@ MAY_IMPORT = {
     # one adapter for each trade: the domain's words on one side, a ground floor on the other
     "radplug.prior_archives": {
         *("radplug.body_part", "radplug.certificates", "radplug.domain", "radplug.priors", "radplug.settings"),
-        "dicom_io",
+        *("radplug.web_services", "dicom_io"),
     },
     "radplug.prior_reports": {"radplug.domain", "radplug.priors", "radplug.study_store", "dicom_io"},
     "radplug.key_images": {"radplug.domain", "radplug.study_store", "dicom_io"},

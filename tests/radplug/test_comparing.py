@@ -22,7 +22,8 @@ from playwright.sync_api import Browser, expect
 from pydicom import dcmread
 from sites import hospital
 
-from dicom_io.listener import Arrival, Listener
+from dicom_io.arrival import Arrival
+from dicom_io.listener import Listener
 from dicom_io.reading import read_instance
 from dicom_io.report_checks import check
 from dicom_io.sending import Peer, send
@@ -55,7 +56,7 @@ class Stock:
     folder: Path
 
     def settings(self, way: str, **more: Any) -> dict[str, Any]:
-        return asking(self.archive.peer, self.folder, way, dicomweb_url=self.archive.web, **more)
+        return asking(self.archive.peer, self.folder, way, dicomweb={"url": self.archive.web}, **more)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,7 @@ def listening(house: House, port: int) -> Iterator[None]:
     def keep(arrival: Arrival) -> None:
         by_us = arrival.is_moved_by("RADPLUG")
         assert by_us
-        pipeline.receive(house, arrival.instance, arrival.header, arrival.dataset, "ORTHANC", moved_by_us=by_us)
+        pipeline.receive(house, arrival.instance, arrival.header, arrival.data_set, "ORTHANC", moved_by_us=by_us)
 
     with Listener("RADPLUG", "127.0.0.1", port, keep, calling_ae_titles=None):
         yield

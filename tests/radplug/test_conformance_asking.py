@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,12 +18,13 @@ from peers import free_port
 from pydicom import Dataset
 from pynetdicom import AE, evt
 from statements import Statement
+from web_servers import WebServer
 
 from dicom_io import committing
 from dicom_io.association import Peer
 from dicom_io.commitment import Reference, Result
 from dicom_io.dicomweb.fetching import fetch
-from dicom_io.dicomweb.querying import fetch_study, find_series, find_studies
+from dicom_io.dicomweb.querying import find_series, find_studies
 from dicom_io.dicomweb.server import Server
 from dicom_io.dicomweb.stow import store
 from dicom_io.dicomweb.workitems import UpsRs
@@ -132,7 +131,7 @@ USERS: Mapping[Callable[[Settings], Service], Sequence[Callable[[Server], object
     web_services.priors_user: [
         lambda server: find_studies("4711", server),
         lambda server: find_series(STUDY, server),
-        lambda server: fetch_study(STUDY, lambda arrival: None, server, seconds=5),
+        lambda server: list(fetch(server, STUDY)),
     ],
     web_services.workitems_user: [
         lambda server: UpsRs(server).search(STATION, None, 1),
@@ -147,40 +146,6 @@ USERS: Mapping[Callable[[Settings], Service], Sequence[Callable[[Server], object
 }
 
 
-@contextmanager
-def refusing() -> Iterator[tuple[Server, list[str]]]:
-    """A server that has nothing; what it was asked for."""
-    asked: list[str] = []
-
-    class Answer(BaseHTTPRequestHandler):
-        def refuse(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            asked.append(f"{self.command} {self.path}")
-            self.send_response(404)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def do_GET(self) -> None:
-            self.refuse()
-
-        def do_POST(self) -> None:
-            self.refuse()
-
-        def do_PUT(self) -> None:
-            self.refuse()
-
-        def log_message(self, format: str, *args: object) -> None: ...
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as http:
-        thread = threading.Thread(target=http.serve_forever)
-        thread.start()
-        try:
-            yield Server(f"http://127.0.0.1:{http.server_address[1]}", timeout=5), asked
-        finally:
-            http.shutdown()
-            thread.join()
-
-
 def fits(asked: str, stated: str) -> bool:
     """Whether a request is of the stated form, with the keys that this names, and perhaps others."""
     given, named = urlsplit(asked), urlsplit(stated)
@@ -189,13 +154,14 @@ def fits(asked: str, stated: str) -> bool:
 
 
 def test_a_user_agent_asks_what_is_stated_of_it() -> None:
-    with refusing() as (server, asked):
+    empty = WebServer(404)
+    with empty.running() as address:
         for service, requests in USERS.items():
-            asked.clear()
+            empty.asked.clear()
             for request in requests:
                 with suppress(DicomError):
-                    request(server)
-            stated = service(SITE).web
+                    request(Server(address, timeout=5))
+            asked, stated = [f"{one.method} {one.path}" for one in empty.asked], service(SITE).web
             assert len(asked) == len(stated)
             assert all(any(fits(one, each) for each in stated) for one in asked), asked
             assert all(any(fits(one, each) for one in asked) for each in stated), asked

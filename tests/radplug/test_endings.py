@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -154,9 +155,9 @@ def test_undoing_takes_a_discarded_draft_up_again(site: House, case: Case) -> No
     assert site.desks.go(desk.edit, 0, site.now()).ending is None
 
 
-def test_late_images_are_offered_to_who_has_begun_and_sent_only_once_accepted(
-    build: Callable[..., House], tmp_path: Path
-) -> None:
+@contextmanager
+def drafted_for_a_pacs(build: Callable[..., House], tmp_path: Path) -> Iterator[tuple[House, Case, SimulatedPacs]]:
+    """A case whose first draft has yet to be sent."""
     with SimulatedPacs("PACS", tmp_path / "pacs") as pacs:
         house = build(
             pacs=[{"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": pacs.port}],
@@ -164,6 +165,13 @@ def test_late_images_are_offered_to_who_has_begun_and_sent_only_once_accepted(
         )
         case = send_study(house, tmp_path / "study")
         pipeline.draft(house, case.id, "worker")
+        yield house, case, pacs
+
+
+def test_late_images_are_offered_to_who_has_begun_and_sent_only_once_accepted(
+    build: Callable[..., House], tmp_path: Path
+) -> None:
+    with drafted_for_a_pacs(build, tmp_path) as (house, case, pacs):
         pipeline.deliver(house, case.id)
         pin(house, case)
         mine = house.desks.of(case.id, house.now())
@@ -186,13 +194,7 @@ def test_late_images_are_offered_to_who_has_begun_and_sent_only_once_accepted(
 def test_late_images_of_an_untouched_case_are_drafted_and_sent_as_ever(
     build: Callable[..., House], tmp_path: Path
 ) -> None:
-    with SimulatedPacs("PACS", tmp_path / "pacs") as pacs:
-        house = build(
-            pacs=[{"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": pacs.port}],
-            drafting={"assume_body_part": "CHEST"},
-        )
-        case = send_study(house, tmp_path / "study")
-        pipeline.draft(house, case.id, "worker")
+    with drafted_for_a_pacs(build, tmp_path) as (house, case, pacs):
         house.desks.of(case.id, house.now())  # somebody has looked at it
         late_image(house, case, tmp_path / "late")
         for _ in range(2):

@@ -244,7 +244,7 @@ def test_a_draft_is_put_where_the_site_wants_it_unless_it_is_old_or_discarded(
     ruling = ruled(tmp_path, RULE) if "rule" in wanted else {}
     session = {"url": "http://127.0.0.1:1", "topics": {"room-1": TOPIC}, "publish": "settings" not in wanted}
     home = build(fhircast=session, pacs=PACS, **ruling)
-    case, room = send_study(home, tmp_path / "study"), ReadingRoom(home, "room-1")
+    case, room = send_study(home, tmp_path / "study"), ReadingRoom(home, home.settings.fhircast, "room-1")
     report = OpenReport("DiagnosticReport/r", "1", case.study_uid, "", "Patient/p", "ImagingStudy/s")
     assert room.draft_for(report) is None  # there is none yet
     drafted(home, case)

@@ -5,15 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
-from certificates import Authority, authority
+from certificates import Authority
 from houses import send_study
 from peers import free_port, wait_until
-from test_tls_of_a_site import settings_of
+from secured_sites import refusals, settings_of, waits_for_the_right_files
 
 from dicom_io.certificates import Files
 from dicom_io.tls import accepting, calling
@@ -22,24 +20,11 @@ from hl7.errors import NoTls
 from hl7.listener import Listener, Secure
 from hl7.message import Message
 from hl7.mllp import exchange
-from radplug import pipeline
 from radplug.doctor import examine
-from radplug.domain import DeliveryState
-from radplug.records.schema import audit
 from radplug.settings import load
 from radplug.wiring import House
 
 ORDER = b"MSH|^~\\&|RIS|H|RADPLUG|H|20261124||ORM^O01|1|P|2.3\rORC|NW|P1|F1\rOBR|1|P1|F1|||||||||||||||ACC1\r"
-
-
-@pytest.fixture
-def hospital(tmp_path: Path) -> Authority:
-    return authority(tmp_path, "hospital")
-
-
-@pytest.fixture
-def stranger(tmp_path: Path) -> Authority:
-    return authority(tmp_path, "stranger")
 
 
 @pytest.fixture
@@ -58,30 +43,10 @@ def reporting_at(port: int, files: Files) -> dict[str, object]:
 def test_a_result_waits_for_a_certificate_that_the_reporting_system_takes_and_then_goes(
     build: Callable[..., House], tmp_path: Path, ris: int, hospital: Authority, stranger: Authority
 ) -> None:
-    files, wrong = hospital.vouches("radplug"), stranger.vouches("other")
-    assert files.own
-    assert wrong.own
-    right = [file.read_bytes() for file in files.own]
+    files = hospital.vouches("radplug")
     house = build(reporting=[reporting_at(ris, files)])
     case = send_study(house, tmp_path / "study")
-    pipeline.draft(house, case.id, "worker")
-    for broken, words in (
-        ([right[0], b""], "no private key"),
-        ([file.read_bytes() for file in wrong.own], "does not take our certificate"),
-    ):
-        for file, data in zip(files.own, broken, strict=True):
-            file.write_bytes(data)
-        pipeline.deliver(house, case.id)
-        (delivery,) = house.viewing.deliveries(case.id)
-        assert delivery.state is DeliveryState.WAITING
-        assert words in delivery.outcome
-        later = house.now() + timedelta(seconds=1)
-        house.__dict__["now"] = lambda later=later: later
-    for file, data in zip(files.own, right, strict=True):
-        file.write_bytes(data)
-    pipeline.deliver(house, case.id)
-    (delivery,) = house.viewing.deliveries(case.id)
-    assert (delivery.state, delivery.outcome) == (DeliveryState.DELIVERED, "AA")
+    assert waits_for_the_right_files(house, case, files, stranger.vouches("other")) == "AA"
 
 
 def test_a_station_with_tls_alone_takes_orders_and_notes_who_is_refused(
@@ -109,12 +74,6 @@ def test_a_station_with_tls_alone_takes_orders_and_notes_who_is_refused(
     assert (actor, detail["address"]) == ("hl7", "127.0.0.1")
     assert "signed by nobody in our `ca` file" in detail["reason"]
     house.database.close()
-
-
-def refusals(house: House) -> list[tuple[str, dict[str, str]]]:
-    rows = sa.select(audit.c.actor, audit.c.detail).where(audit.c.event == "TLS refused")
-    with house.database.reading() as connection:
-        return [(row.actor, row.detail) for row in connection.execute(rows)]
 
 
 def test_doctor_tries_the_handshake_and_looks_at_the_files(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 import tiny_checkpoint
+from archives_at_work import running_orthanc
 from peers import free_port, tool, wait_until
 from sites import Hospital, hospital
 
@@ -62,32 +62,21 @@ class Orthanc:
 
 @contextmanager
 def orthanc(root: Path, http: int, dicom: int, radplug_port: int) -> Iterator[Orthanc]:
-    program = tool("Orthanc")
     root.mkdir()
     (root / "autoroute.lua").write_text(AUTOROUTE)
     settings = {
         "Name": "TEST",
-        "StorageDirectory": str(root / "store"),
-        "IndexDirectory": str(root / "store"),
         "HttpPort": http,
         "DicomPort": dicom,
         "DicomAet": "ORTHANC",
-        "RemoteAccessAllowed": False,
         "StableAge": 1,
         "OverwriteInstances": False,
         "LuaScripts": [str(root / "autoroute.lua")],
         "DicomModalities": {"radplug": ["RADPLUG", "127.0.0.1", radplug_port]},
     }
-    (root / "orthanc.json").write_text(json.dumps(settings))
-    with (root / "log").open("wb") as log:
-        process = subprocess.Popen([program, str(root / "orthanc.json")], stdout=log, stderr=log)
     server = Orthanc(http, dicom)
-    try:
-        wait_until(server.alive, 30, "Orthanc answers")
+    with running_orthanc(root, settings, server.alive):
         yield server
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def test_orthanc_routes_a_study_and_finds_the_sr_in_it_once(tmp_path: Path) -> None:

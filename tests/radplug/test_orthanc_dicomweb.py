@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import urllib.request
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -12,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
 import sqlalchemy as sa
+from archives_at_work import dicomweb_plugin, running_orthanc
 from houses import send_study
-from peers import free_port, tool, wait_until
+from peers import free_port, wait_until
 
 from radplug import pipeline
 from radplug.acceptance import synthetic_study
@@ -24,7 +23,6 @@ from radplug.records.schema import deliveries, instances
 from radplug.web.serving import serving
 from radplug.wiring import House
 
-PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 PASSWORD = "a password"
 
 
@@ -56,32 +54,21 @@ class Orthanc:
 
 @contextmanager
 def orthanc(root: Path) -> Iterator[Orthanc]:
-    program = tool("Orthanc")
-    if not PLUGIN.is_file():
-        pytest.skip(f"{PLUGIN} is not installed: make peers")
+    plugin = dicomweb_plugin()
     root.mkdir()
     server = Orthanc(http := free_port())
     settings = {
         "Name": "TEST",
-        "StorageDirectory": str(root / "store"),
-        "IndexDirectory": str(root / "store"),
         "HttpPort": http,
         "DicomServerEnabled": False,
         "AuthenticationEnabled": True,
         "RegisteredUsers": {"radplug": PASSWORD},
         "OverwriteInstances": False,
-        "Plugins": [str(PLUGIN)],
+        "Plugins": [str(plugin)],
         "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
     }
-    (root / "orthanc.json").write_text(json.dumps(settings))
-    with (root / "log").open("wb") as log:
-        process = subprocess.Popen([program, str(root / "orthanc.json")], stdout=log, stderr=log)
-    try:
-        wait_until(server.alive, 30, "Orthanc answers")
+    with running_orthanc(root, settings, server.alive):
         yield server
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def test_a_study_comes_from_orthanc_and_its_draft_goes_there(build: Callable[..., House], tmp_path: Path) -> None:

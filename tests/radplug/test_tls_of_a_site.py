@@ -3,44 +3,24 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
-from certificates import Authority, authority, dcmtk_options
+from certificates import Authority, dcmtk_options
 from houses import send_study
-from peers import free_port, tool, wait_until
+from peers import free_port, listens, tool, wait_until
+from secured_sites import refusals, settings_of, waits_for_the_right_files
 
 from dicom_io.certificates import Files
-from radplug import pipeline
 from radplug.doctor import examine
-from radplug.domain import DeliveryState
 from radplug.findings import Finding
-from radplug.records.schema import audit
 from radplug.settings import SettingsError, load
 from radplug.wiring import House
 
 NO_NAGLE = {"TCP_NODELAY": "1"}
-
-
-@pytest.fixture
-def hospital(tmp_path: Path) -> Authority:
-    return authority(tmp_path, "hospital")
-
-
-@pytest.fixture
-def stranger(tmp_path: Path) -> Authority:
-    return authority(tmp_path, "stranger")
-
-
-def settings_of(files: Files) -> dict[str, str]:
-    assert files.own
-    return {"ca": str(files.authorities), "certificate": str(files.own[0]), "key": str(files.own[1])}
 
 
 def written(folder: Path, files: Files) -> Path:
@@ -89,21 +69,16 @@ class TestListener:
             assert station.detail == f"RADPLUG on 127.0.0.1:{port} (TLS)"
             assert self.echoed(port, hospital.vouches("modality"))
             assert not self.echoed(port, Files(hospital.file, stranger.vouches("intruder").own))
-            wait_until(lambda: self.refusals(house), 10, "the refusal is noted")
+            wait_until(lambda: refusals(house), 10, "the refusal is noted")
             found = {one.about: one for one in examine(house)}
             listener.terminate()
-        ((actor, detail),) = self.refusals(house)
+        ((actor, detail),) = refusals(house)
         assert (actor, detail["address"]) == ("listener", "127.0.0.1")
         assert "signed by nobody in our `ca` file" in detail["reason"]
         assert detail["reason"] in (tmp_path / "log").read_text(encoding="utf-8")
         assert found["listener with TLS"].well
         assert found["TLS of the listener"].well
         house.database.close()
-
-    def refusals(self, house: House) -> list[tuple[str, dict[str, str]]]:
-        rows = sa.select(audit.c.actor, audit.c.detail).where(audit.c.event == "TLS refused")
-        with house.database.reading() as connection:
-            return [(row.actor, row.detail) for row in connection.execute(rows)]
 
     def test_a_station_with_files_that_cannot_be_used_does_not_start_and_says_why(
         self, tmp_path: Path, hospital: Authority
@@ -156,11 +131,6 @@ def pacs(tmp_path: Path, hospital: Authority) -> Iterator[int]:
         running.kill()
 
 
-def listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 def pacs_at(port: int, files: Files) -> dict[str, object]:
     return {"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": port, "tls": settings_of(files)}
 
@@ -168,30 +138,10 @@ def pacs_at(port: int, files: Files) -> dict[str, object]:
 def test_a_draft_waits_for_a_certificate_that_the_pacs_takes_and_then_goes(
     build: Callable[..., House], tmp_path: Path, pacs: int, hospital: Authority, stranger: Authority
 ) -> None:
-    files, wrong = hospital.vouches("radplug"), stranger.vouches("other")
-    assert files.own
-    assert wrong.own
-    right = [file.read_bytes() for file in files.own]
+    files = hospital.vouches("radplug")
     house = build(pacs=[pacs_at(pacs, files)])
     case = send_study(house, tmp_path / "study")
-    pipeline.draft(house, case.id, "worker")
-    for broken, words in (
-        ([right[0], b""], "no private key"),
-        ([file.read_bytes() for file in wrong.own], "does not take our certificate"),
-    ):
-        for file, data in zip(files.own, broken, strict=True):
-            file.write_bytes(data)
-        pipeline.deliver(house, case.id)
-        (delivery,) = house.viewing.deliveries(case.id)
-        assert delivery.state is DeliveryState.WAITING
-        assert words in delivery.outcome
-        later = house.now() + timedelta(seconds=1)
-        house.__dict__["now"] = lambda later=later: later
-    for file, data in zip(files.own, right, strict=True):
-        file.write_bytes(data)
-    pipeline.deliver(house, case.id)
-    (delivery,) = house.viewing.deliveries(case.id)
-    assert (delivery.state, delivery.outcome) == (DeliveryState.DELIVERED, "stored")
+    assert waits_for_the_right_files(house, case, files, stranger.vouches("other")) == "stored"
     assert len(list((tmp_path / "pacs").iterdir())) == 1
 
 

@@ -17,8 +17,9 @@ from sites import hospital
 from workitem_sites import DRAFT, US, Make, Site, by_dimse
 
 from dicom_io import tls
+from dicom_io.arrival import Arrival
 from dicom_io.errors import Unavailable
-from dicom_io.listener import Arrival, Listener
+from dicom_io.listener import Listener
 from dicom_io.workitems import Step
 from radplug import pipeline
 from radplug.acceptance.held_workitems import Asked
@@ -216,7 +217,7 @@ def test_images_come_by_c_move_to_our_listener(at: Make) -> None:
     assert "answered 0xA801" in reason
 
     def keep(arrival: Arrival) -> None:
-        pipeline.receive(site.house, arrival.instance, arrival.header, arrival.dataset, arrival.calling_ae)
+        pipeline.receive(site.house, arrival.instance, arrival.header, arrival.data_set, arrival.calling_ae)
 
     with Listener("RADPLUG", "127.0.0.1", 0, keep, calling_ae_titles=frozenset({"PACS"})) as listener:
         site.pacs.knows["RADPLUG"] = ("127.0.0.1", listener.port)
