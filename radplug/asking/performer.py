@@ -75,13 +75,19 @@ class Performer:
             try:
                 self._step(claim)
             except (Unavailable, UnusableCertificate, NoSpace) as error:
-                again = self._house.now() + self._house.policy.pause(claim.attempts + 1)
-                self._house.claims.postpone(claim, again, str(error))
+                self._postpone(claim, str(error))
                 log.warning("workitem postponed", workitem=claim.uid, reason=str(error))
             except Conflict as error:
                 self._end(claim, WorkitemState.LOST, str(error))
             except (DicomError, CannotBeDone) as error:
                 self._give_up(claim, str(error))
+            except Exception as error:  # noqa: BLE001 - an entrance: what is wrong with one holds up no other
+                self._postpone(claim, "an error of radplug's own; its log says which")
+                log.error("workitem not worked on", workitem=claim.uid, **told(error))
+
+    def _postpone(self, claim: Claim, reason: str) -> None:
+        again = self._house.now() + self._house.policy.pause(claim.attempts + 1)
+        self._house.claims.postpone(claim, again, reason)
 
     @property
     def _server(self) -> Workitems:

@@ -15,12 +15,14 @@ from pydicom import dcmread
 from sites import PACS_AE, hospital
 from workitem_sites import AT_PACS, DRAFT, US, Make, Site, by_dimse, by_web
 
+from dicom_io.study import Instance
 from dicom_io.workitems import Code, Conflict, Step
 from radplug.acceptance.held_workitems import Asked
 from radplug.acceptance.simulated_image_archive import SimulatedImageArchive
 from radplug.acceptance.simulated_ups import SimulatedUps
 from radplug.asking.workitems import workitems_of
-from radplug.domain import CaseState
+from radplug.domain import CaseState, StoredFile
+from radplug.records.receiving import Receiving
 from radplug.records.workitems import WorkitemState
 from radplug.study_store import StudyStore
 from radplug.wiring import House
@@ -130,6 +132,27 @@ def test_of_several_inputs_the_requested_study_is_drafted_and_but_the_named_inst
     assert case is not None
     assert case.instances == 1
     assert site.house.viewing.case_of_study(prior.study_uid) is None
+
+
+def test_a_fault_of_our_own_with_one_workitem_holds_up_no_other(site: Site) -> None:
+    studies = [site.study(), site.study("second")]
+    uids = [site.schedule(study) for study in studies]
+
+    class Faulty(Receiving):
+        def known(self, instance: Instance, sha256: str) -> StoredFile | None:
+            if instance.study_uid == studies[0].study_uid:
+                raise ZeroDivisionError
+            return super().known(instance, sha256)
+
+    site.house.__dict__["receiving"] = Faulty(site.house.database)
+    site.performer.search()
+    site.step()
+    assert site.house.viewing.case_of_study(studies[0].study_uid) is None
+    assert site.house.viewing.case_of_study(studies[1].study_uid) is not None
+    del site.house.__dict__["receiving"]
+    site.look_again()
+    assert site.house.viewing.case_of_study(studies[0].study_uid) is not None
+    assert [site.ups.held(uid).state for uid in uids] == [Step.IN_PROGRESS] * 2
 
 
 # ── which are claimed ──
