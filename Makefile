@@ -13,7 +13,7 @@ demo: $(VENV)/installed ## install, then send a synthetic study through the whol
 	$(BIN)/radplug demo
 
 test: $(VENV)/installed-dev ## install, then run the tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/installed-dev ## what CI says about style and types
 	$(BIN)/ruff check .

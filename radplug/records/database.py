@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ class Database:
 
     def require_schema(self) -> None:
         """Raises WrongSchema, with what to do, unless the schema is this version's."""
-        wanted = ScriptDirectory.from_config(_alembic()).get_current_head()
+        wanted = _head()
         with self.reading() as connection:
             found = MigrationContext.configure(connection).get_current_revision()
         if found != wanted:
@@ -92,6 +93,12 @@ def insert_or_ignore(connection: sa.Connection, table: sa.Table, values: dict[st
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     statement = insert(table).values(values).on_conflict_do_nothing().returning(*table.primary_key)
     return connection.execute(statement).first() is not None
+
+
+@cache
+def _head() -> str | None:
+    """The schema of this version."""
+    return ScriptDirectory.from_config(_alembic()).get_current_head()
 
 
 def _alembic() -> Config:
