@@ -1,4 +1,4 @@
-"""The audit trail: who did what to which case, in rows that are only ever added.
+"""The audit trail: who did what to which case, in rows that are only ever added, each chained to the one before.
 
 Details hold UIDs, AE titles and outcomes, never a patient's data.
 """
@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import sqlalchemy as sa
-
+from radplug.domain import AuditEvent
+from radplug.records.audit_chain import append, lock_head
 from radplug.records.database import Database
-from radplug.records.schema import audit
 
 
 class AuditTrail:
@@ -21,6 +20,7 @@ class AuditTrail:
         self._actor = actor
 
     def note(self, event: str, case_id: str = "", **detail: str | int | float | bool) -> None:
-        row = {"at": datetime.now(UTC), "event": event, "case_id": case_id, "actor": self._actor, "detail": detail}
+        """Add an entry. Raises AuditTrailBroken where the chain's head is gone."""
         with self._database.writing() as connection:
-            connection.execute(sa.insert(audit).values(row))
+            head = lock_head(connection)
+            append(connection, head, AuditEvent(datetime.now(UTC), event, case_id, self._actor, detail))

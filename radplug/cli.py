@@ -12,10 +12,12 @@ import typer
 from dicom_io.errors import UnusableCertificate
 from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
 from radplug.commands import accepting, cases, conformance, setting_up, stations
+from radplug.commands.audit import audit
 from radplug.commands.console import complain
 from radplug.commands.rules import rules
 from radplug.commands.training import train
 from radplug.domain import UnknownCase
+from radplug.records.audit_chain import AuditTrailBroken
 from radplug.records.database import WrongSchema
 from radplug.settings import SettingsError
 from radplug.supervisor import StationFailed
@@ -31,6 +33,7 @@ app = typer.Typer(
 for group in (stations, cases, setting_up, accepting, conformance):
     app.add_typer(group.commands)
 app.add_typer(rules, name="rules", rich_help_panel=setting_up.PANEL)
+app.add_typer(audit, name="audit", rich_help_panel=setting_up.PANEL)
 app.add_typer(train, name="train", rich_help_panel=setting_up.PANEL)
 
 
@@ -51,7 +54,7 @@ def main() -> None:
     try:
         app()
     except (
-        *(SettingsError, WrongSchema, UnknownCase, StationFailed),
+        *(SettingsError, WrongSchema, AuditTrailBroken, UnknownCase, StationFailed),
         *(UnusableCheckpoint, UnusableAdapter, UnusableCertificate, UnusableText),
     ) as error:
         complain(str(error))

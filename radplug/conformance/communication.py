@@ -127,7 +127,8 @@ def security(settings: Settings) -> Section:
                 "Audit trail",
                 (
                     "What is received, refused, drafted, sent, confirmed, seen and changed is noted in rows that are "
-                    "only ever added. They are not sent anywhere: the audit message transport of PS3.15 is not there.",
+                    "only ever added, each chained to the one before by SHA-256. They are not sent anywhere: the "
+                    "audit message transport of PS3.15 is not there.",
                 ),
             ),
             Section(

@@ -388,6 +388,16 @@ audit = sa.Table(
     sa.Column("case_id", sa.String(32), nullable=False, default="", index=True),
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("detail", sa.JSON, nullable=False),
+    sa.Column("number", sa.Integer, nullable=False, unique=True, index=True),  # in the chain, from 1 without gaps
+    sa.Column("hash", sa.String(64), nullable=False),  # audit_chain.digest
+)
+
+audit_head = sa.Table(  # one row: the last entry of the chain, which who adds another one locks
+    "audit_head",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("hash", sa.String(64), nullable=False),
 )
 
 accounts = sa.Table(
