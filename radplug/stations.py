@@ -22,6 +22,7 @@ from hl7.listener import Listener as Hl7Listener
 from hl7.listener import Secure
 from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
 from radplug import certificates, clock, pipeline, worker
+from radplug.audit_file import AuditFile
 from radplug.clock import Doorbell
 from radplug.commitment_desk import CommitmentDesk
 from radplug.hl7_in import inbox
@@ -171,6 +172,9 @@ def run_clock(house: House, doorbell: Doorbell) -> None:
     """The clock: until told to stop."""
     house.rules  # noqa: B018  a file that cannot be used is said now, not when a study closes
     with at_work(house, "clock") as stop:
+        if file := house.settings.audit.file:
+            writer = AuditFile(file, house.database, house.settings.listener.ae_title)
+            threading.Thread(target=writer.run, args=(stop,), name="audit file", daemon=True).start()
         house.stations.ready("clock", house.now())
         clock.run(house, doorbell, stop)
 

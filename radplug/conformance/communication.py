@@ -127,8 +127,7 @@ def security(settings: Settings) -> Section:
                 "Audit trail",
                 (
                     "What is received, refused, drafted, sent, confirmed, seen and changed is noted in rows that are "
-                    "only ever added, each chained to the one before by SHA-256. They are not sent anywhere: the "
-                    "audit message transport of PS3.15 is not there.",
+                    "only ever added, each chained to the one before by SHA-256. " + _audit_file(settings),
                 ),
             ),
             Section(
@@ -136,6 +135,13 @@ def security(settings: Settings) -> Section:
             ),
         ),
     )
+
+
+def _audit_file(settings: Settings) -> str:
+    sent = "They are not sent anywhere: the audit message transport of PS3.15 is not there."
+    if settings.audit.file is None:
+        return sent
+    return f"They are appended to a file as messages of the schema of PS3.15 A.5.1, which name no patient. {sent}"
 
 
 def _secured(settings: Settings) -> Iterator[str]:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from radplug.domain import AuditEvent
 from radplug.records.database import Database
-from radplug.records.schema import audit, audit_head
+from radplug.records.schema import audit, audit_head, cases
 
 NONE_BEFORE = "0" * 64  # what the first entry follows
 AT_A_TIME = 1000  # rows that are read
@@ -141,6 +141,14 @@ def verify(database: Database, kept: Mapping[int, str]) -> Verdict:
 
 def _entry(row: sa.Row[tuple[object, ...]]) -> Entry:
     return Entry(row.number, AuditEvent(row.at, row.event, row.case_id, row.actor, row.detail), row.hash)
+
+
+def entries_after(database: Database, number: int, limit: int) -> list[tuple[Entry, str]]:
+    """The entries after a number, in their order, each with the UID of its case's study, empty where it has none."""
+    rows = sa.select(audit, cases.c.study_uid).select_from(audit.outerjoin(cases, cases.c.id == audit.c.case_id))
+    with database.reading() as connection:
+        found = connection.execute(rows.where(audit.c.number > number).order_by(audit.c.number).limit(limit))
+        return [(_entry(row), row.study_uid or "") for row in found]
 
 
 def read_heads(text: str) -> dict[int, str]:

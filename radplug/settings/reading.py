@@ -21,7 +21,7 @@ from radplug.settings.sending import (
     PagesSettings,
     ReportingDestination,
 )
-from radplug.settings.station import BrokerSettings, DatabaseSettings, LogSettings, StoreSettings
+from radplug.settings.station import AuditSettings, BrokerSettings, DatabaseSettings, LogSettings, StoreSettings
 from radplug.settings.values import SettingsError
 from radplug.settings.web import WebSettings
 
@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     device: DeviceSettings = DeviceSettings()
     pages: PagesSettings = PagesSettings()
     web: WebSettings = WebSettings()
+    audit: AuditSettings = AuditSettings()
     log: LogSettings = LogSettings()
     further_model: tuple[FurtherModel, ...] = ()
     pacs: tuple[PacsDestination, ...] = ()

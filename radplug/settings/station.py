@@ -29,6 +29,14 @@ class BrokerSettings(Section):
     url: str = Field("", description="Redis URL, rediss:// for TLS; empty: `radplug up` starts a private one")
 
 
+class AuditSettings(Section):
+    """Who did what, beside the rows that hold it."""
+
+    file: Path | None = Field(
+        None, description="append-only file of audit messages (PS3.15 A.5), one a line, written by the clock"
+    )
+
+
 class LogSettings(Section):
     """What the stations say."""
 

@@ -62,6 +62,8 @@ MAY_IMPORT = {
     "radplug.priors": {"dicom_io.study"},
     "radplug.study_store": {"radplug.domain", "dicom_io.part10", *WORD_FILES},
     "radplug.audit": {"radplug.domain", "radplug.records"},
+    "radplug.audit_messages": {"radplug.domain"},
+    "radplug.audit_file": {"radplug.audit_messages", "radplug.records"},
     "radplug.lease_keeper": {"radplug.domain", "radplug.logs", "radplug.records"},
     "radplug.texts": set(),
     "radplug.rules": {"radplug.body_part", "radplug.domain", "radplug.priors", "radplug.texts", *WORD_FILES},
