@@ -335,7 +335,7 @@ def test_the_station_of_a_whole_site_and_a_merge_after_delivery(tmp_path: Path, 
     port = free_port()
     with hospital(tmp_path, model, f"[hl7]\nport = {port}\n") as site:
         study = site.study("merged")
-        ordered = (*order(study.order.accession_number), "ZXX|kept")
+        ordered = (f"PID|1||{study.patient_id}", *order(study.order.accession_number), "ZXX|kept")
         site.send(*study.files)
         case = site.wait_for(study, CaseState.DELIVERED, 1)
         for number, segments in enumerate((ordered, ("PID|1||NEW", f"MRG|{case.patient.id}"))):
