@@ -77,7 +77,9 @@ def code_of(answer: Message) -> tuple[str, str]:
 
 
 def order(accession: str, control: str = "NW", indication: str = "cough") -> tuple[str, ...]:
-    return f"ORC|{control}|P1|F1", f"OBR|1|P1|F1|71020^Chest^C4|||||||||{indication}|||||{accession}", "ZDS|1.2^R|Z"
+    """Of the phantoms' patient; its study UID is not the one that the modality made."""
+    ordered = f"OBR|1|P1|F1|71020^Chest^C4|||||||||{indication}|||||{accession}"
+    return "PID|1||PHANTOM-1", f"ORC|{control}|P1|F1", ordered, "ZDS|1.2^R|Z"
 
 
 def said(accession: str, *texts: tuple[str, str], status: str = "P") -> tuple[str, ...]:
@@ -335,7 +337,7 @@ def test_the_station_of_a_whole_site_and_a_merge_after_delivery(tmp_path: Path, 
     port = free_port()
     with hospital(tmp_path, model, f"[hl7]\nport = {port}\n") as site:
         study = site.study("merged")
-        ordered = (f"PID|1||{study.patient_id}", *order(study.order.accession_number), "ZXX|kept")
+        ordered = (*order(study.order.accession_number), "ZXX|kept")
         site.send(*study.files)
         case = site.wait_for(study, CaseState.DELIVERED, 1)
         for number, segments in enumerate((ordered, ("PID|1||NEW", f"MRG|{case.patient.id}"))):
