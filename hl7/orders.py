@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hl7.errors import BadField
 from hl7.header import Header, header_segment
 from hl7.message import Message, carets, segment
-from hl7.patient import Patient, patient_segment
+from hl7.patient import Identifier, Patient, patient_segment, read_identifiers
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class Order:
     indication: str = ""  # OBR-31 or OBR-13
     study_uid: str = ""  # ZDS-1 or IPC-3
     priority: str = ""  # TQ1-9, OBR-27.6 or ORC-7.6: S (stat), A (as soon as possible), R (routine), … (table 0485)
+    patient: tuple[Identifier, ...] = ()  # PID-3: ids of the one patient that it is for
 
 
 ORDER_MESSAGES = frozenset({("ORM", "O01"), ("OMI", "O23")})
@@ -59,6 +60,7 @@ def read_order(message: Message) -> Order:
         indication="; ".join(filter(None, reasons)) or message.get("OBR", 13),
         study_uid=first(("IPC", 3, 1), ("ZDS", 1, 1)),
         priority=first(("TQ1", 9, 1), ("OBR", 27, 6), ("ORC", 7, 6)),
+        patient=tuple(one for pid in message.all("PID")[:1] for one in read_identifiers(message, pid, 3)),
     )
 
 

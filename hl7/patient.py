@@ -21,6 +21,15 @@ class Patient:
     authority_oid: str = ""  # the same as an OID, where it has one
 
 
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """An id with who issued it, as a namespace, an OID or both; empty is "not given"."""
+
+    id: str
+    authority: str = ""
+    authority_oid: str = ""
+
+
 def patient_segment(patient: Patient) -> Segment:
     """PID with the identifier list, the name in each of its alphabets, birth date and sex."""
     authority = (patient.authority, patient.authority_oid, "ISO" if patient.authority_oid else "")
@@ -67,6 +76,23 @@ def read_identifier(message: Message, segment: Segment, number: int) -> Patient:
     chosen = next((each for each in given if message.get(segment, number, 5, each) in ("MR", "PI")), given[0])
     authority, oid = (message.get(segment, number, 4, chosen, part) for part in (1, 2))
     return Patient(message.get(segment, number, 1, chosen), authority=authority, authority_oid=oid)
+
+
+def read_identifiers(message: Message, segment: Segment, number: int) -> tuple[Identifier, ...]:
+    """Each id of an identifier list that is the patient's own, or else the first that it gives; none where it is empty.
+
+    Account, visit and national numbers (table 0203) stand in the same list, and are no patient's id to a PACS.
+    """
+    given = [
+        (
+            message.get(segment, number, 5, each),
+            Identifier(*(message.get(segment, number, *place) for place in ((1, each), (4, each, 1), (4, each, 2)))),
+        )
+        for each in range(1, len(message.repetitions(segment, number)) + 1)
+        if message.get(segment, number, 1, each)
+    ]
+    own = tuple(identifier for kind, identifier in given if kind in ("", "MR", "PI", "PT"))
+    return own or tuple(identifier for _, identifier in given[:1])
 
 
 def _read_name(message: Message, pid: Segment) -> str:

@@ -1,6 +1,7 @@
 """A document to its destination: checked once more, sent, and the answer in words.
 
-The last door of the house: whatever is not a plain draft, or fails our own checks, stops here.
+The last door of the house: whatever may be of another patient (`patient_guard`), is not a plain draft, or fails our
+own checks, stops here.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from dicom_io.reading import read_instance
 from dicom_io.tls import explained
 from hl7 import acknowledgement, checks, mllp, oru
 from hl7.message import Message
-from radplug import certificates, web_services
-from radplug.domain import Commitment, Delivery, DeliveryRefused, DestinationUnavailable, DocumentKind
+from radplug import certificates, document_identity, web_services
+from radplug.domain import Commitment, Delivery, DeliveryRefused, DestinationUnavailable, DocumentKind, WrongPatient
 from radplug.fhir import checks as fhir_checks
 from radplug.fhir import errors as fhir_errors
 from radplug.fhir import pushing
+from radplug.patient_guard import contradictions, stopped
+from radplug.records.identities import Identities
 from radplug.settings import (
     DicomwebDestination,
     FhirDestination,
@@ -47,6 +50,7 @@ class Destinations:
     def __init__(
         self,
         store: StudyStore,
+        identities: Identities,
         ae_title: str,
         *,
         pacs: Sequence[PacsDestination],
@@ -55,6 +59,7 @@ class Destinations:
         fhir: Sequence[FhirDestination],
     ) -> None:
         self._store = store
+        self._identities = identities
         self._ae_title = ae_title
         self._pacs = {p.name: (p, certificates.calling(p)) for p in pacs}
         self._dicomweb = {d.name: d for d in dicomweb}
@@ -65,11 +70,13 @@ class Destinations:
         """The destination's answer in words.
 
         Raises:
+            WrongPatient: it, or what it was made from, may be of somebody else than the case's patient.
             DeliveryRefused: the document is unfit, its destination is not in the settings any more, or said no.
             DestinationUnavailable: it may take the document later.
         """
         data = self._store.path(delivery.document.file).read_bytes()
         try:
+            self._require_one_patient(data, delivery)
             if delivery.document.kind.is_hl7:
                 return self._send_oru(data, delivery)
             if delivery.document.kind is DocumentKind.FHIR:
@@ -115,6 +122,13 @@ class Destinations:
             raise DestinationUnavailable(str(error)) from error
         except dicom_io.errors.DicomError as error:
             raise DeliveryRefused(str(error)) from error
+
+    def _require_one_patient(self, data: bytes, delivery: Delivery) -> None:
+        """As all is at this moment: what was wrong may have been mended since, and what was right may not be now."""
+        reporting, _ = self._reporting.get(delivery.destination, (None, None))
+        document = document_identity.claims(data, delivery.document.kind, reporting)
+        if wrong := contradictions(self._identities.of(delivery.case_id, delivery.version), document):
+            raise WrongPatient(stopped(wrong))
 
     def _send_object(self, data: bytes, delivery: Delivery) -> str:
         _require_fit(_faults(data, delivery.document.kind))

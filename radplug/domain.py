@@ -90,6 +90,10 @@ class DeliveryRefused(Exception):
     """The document is not fit to be sent, or its destination said no for good."""
 
 
+class WrongPatient(DeliveryRefused):
+    """The document, or what it was made from, may be of somebody else; the text names fields and no patient's data."""
+
+
 class DestinationUnavailable(Exception):
     """The destination may take the document later."""
 

@@ -33,6 +33,7 @@ from radplug.domain import (
     Routing,
     StoredFile,
 )
+from radplug.patient_guard import Known
 from radplug.policy import Policy
 from radplug.priors import Candidate, Prior, SignedReport, WrittenReport
 
@@ -115,10 +116,22 @@ class Drafting(Protocol):
     def waiting(self, now: datetime, most: int) -> list[str]: ...
     def lease(self, case_id: str, owner: str, now: datetime, until: datetime) -> Lease | None: ...
     def instances(self, case_id: str) -> list[KeptInstance]: ...
-    def order(self, case: Case) -> Order | None: ...
+    def order(self, case: Case) -> Order | None:
+        """That with the case's accession number; none where it cannot be the case's."""
+
     def dictations(self, case: Case) -> list[Dictation]: ...
     def keep(self, lease: Lease, draft: Draft, outgoing: Sequence[tuple[str, Document]]) -> None: ...
     def set_aside(self, lease: Lease, state: CaseState, reason: str) -> None: ...
+
+
+class Identities(Protocol):
+    """Rows of what is known of whose a case is."""
+
+    def of(self, case_id: str, version: int) -> Known:
+        """What the case, its images, its order, and the draft of that version, say at this moment."""
+
+    def misfits(self, case: Case) -> tuple[str, ...]:
+        """In words, how the order with the case's accession number cannot be the case's; nothing where it can."""
 
 
 class Desks(Protocol):
@@ -205,7 +218,7 @@ class Documents(Protocol):
 
 class Destinations(Protocol):
     def send(self, delivery: Delivery) -> str:
-        """The destination's answer in words. Raises DeliveryRefused, DestinationUnavailable."""
+        """The destination's answer in words. Raises WrongPatient, DeliveryRefused, DestinationUnavailable."""
 
     def patience(self, destination: str) -> timedelta | None: ...
     def most_commitments(self, destination: str) -> int: ...
@@ -270,6 +283,8 @@ class House(Protocol):
     def prior_archives(self) -> PriorArchives: ...
     @property
     def prior_reports(self) -> PriorReports: ...
+    @property
+    def identities(self) -> Identities: ...
     @property
     def desks(self) -> Desks: ...
     @property

@@ -24,6 +24,7 @@ from radplug.records.delivering import Delivering
 from radplug.records.desks import Desks
 from radplug.records.drafting import Drafting
 from radplug.records.fates import Fates
+from radplug.records.identities import Identities
 from radplug.records.notices import Notices
 from radplug.records.order_queries import OrderQueries
 from radplug.records.people import People
@@ -134,6 +135,10 @@ class House:
     @cached_property
     def comparing(self) -> Comparing:
         return Comparing(self.database)
+
+    @cached_property
+    def identities(self) -> Identities:
+        return Identities(self.database)
 
     @cached_property
     def desks(self) -> Desks:
@@ -321,5 +326,11 @@ class House:
 
         s = self.settings
         return Destinations(
-            self.store, s.listener.ae_title, pacs=s.pacs, dicomweb=s.dicomweb, reporting=s.reporting, fhir=s.fhir
+            self.store,
+            self.identities,
+            s.listener.ae_title,
+            pacs=s.pacs,
+            dicomweb=s.dicomweb,
+            reporting=s.reporting,
+            fhir=s.fhir,
         )

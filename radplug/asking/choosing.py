@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dicom_io.scheduled import Scheduled
 from hl7.orders import Order
+from hl7.patient import Identifier
 from radplug.domain import Case
 
 LONGEST_ACCESSION = 16  # characters; VR SH
@@ -60,6 +61,7 @@ def order_of(one: Scheduled) -> Order:
         indication=one.indication,
         study_uid=one.study_uid,
         priority=PRIORITIES.get(one.priority.upper(), ""),
+        patient=(Identifier(one.patient.id, one.patient.issuer),) if one.patient.id else (),
     )
 
 

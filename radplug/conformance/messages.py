@@ -102,6 +102,7 @@ RECEIVED: Final = (
             Reading(("IPC", 2), "requested procedure id"),
             Reading(("IPC", 3), "Study Instance UID"),
             Reading(("ZDS", 1), "Study Instance UID, where IPC-3 has none"),
+            Reading(("PID", 3), "ids of the patient; an order that names another than the images is not used"),
         ),
         "the order of the study with that accession number, which may have come or not; or its cancellation",
     ),

@@ -12,13 +12,14 @@ import structlog
 from dicom_io.uids import uid_for
 from radplug.anchors import check
 from radplug.desk import Ending
-from radplug.domain import Case, CaseState, Dictation, SeveralCases, UnknownCase
+from radplug.domain import Case, CaseState, Dictation, Draft, SeveralCases, UnknownCase
 from radplug.fhir import content
 from radplug.fhir.dictation import Unusable, dictated
 from radplug.fhir.open_report import OpenReport
 from radplug.fhir.resources import Element, identifiers_of
 from radplug.notices import Dictated, Withdrawn
 from radplug.passages import parts, sections_by_name
+from radplug.patient_guard import Claim, Known, Source, contradictions, stopped
 from radplug.settings import FhircastSettings
 from radplug.study_store import write_durably
 from radplug.wiring import House
@@ -91,6 +92,8 @@ class ReadingRoom:
         draft = next((each for each in reversed(house.viewing.drafts(case.id)) if not each.offered), None)
         if draft is None:
             return None
+        if self._is_stopped(report, case, draft):
+            return None
         drafted = house.documents.drafted(case, draft, house.drafting.instances(case.id))
         found = Shareable(case.id, case.version, draft.version, content.draft_as_content(report, drafted))
         if faults := content.unfit(found.entries):
@@ -99,6 +102,17 @@ class ReadingRoom:
             self._shared[report.report] = (case.id, case.version)
             return None
         return found
+
+    def _is_stopped(self, report: OpenReport, case: Case, draft: Draft) -> bool:
+        """Whether the wrong-patient guard keeps the draft out of the report; it is looked at once for each version."""
+        known = self._house.identities.of(case.id, draft.version)
+        opened = Claim(Source.REPORT, (), report.accession_number, report.study_uid)
+        wrong = contradictions(Known(known.case, (*known.others, opened)))
+        if wrong:
+            self._shared[report.report] = (case.id, case.version)
+            about: dict[str, str | int] = {"destination": self._source, "version": draft.version}
+            self._house.audit.note("wrong patient stopped", case.id, alarm=True, outcome=stopped(wrong), **about)
+        return bool(wrong)
 
     def shared(self, report: OpenReport, draft: Shareable) -> None:
         """It stands there now."""

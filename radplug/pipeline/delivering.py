@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from radplug.domain import Delivery, DeliveryRefused, DestinationUnavailable
+from radplug.domain import Delivery, DeliveryRefused, DestinationUnavailable, WrongPatient
 from radplug.parts import House
 from radplug.pipeline.committing import ask, expire
 
@@ -30,6 +30,9 @@ def _attempt(house: House, delivery: Delivery) -> None:
     }
     try:
         answer = house.destinations.send(delivery)
+    except WrongPatient as wrong:
+        house.delivering.dead(delivery, str(wrong), house.now())
+        house.audit.note("wrong patient stopped", delivery.case_id, alarm=True, outcome=str(wrong), **about)
     except DeliveryRefused as refused:
         house.delivering.dead(delivery, str(refused), house.now())
         house.audit.note("delivery refused", delivery.case_id, outcome=str(refused), **about)

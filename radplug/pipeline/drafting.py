@@ -97,6 +97,8 @@ def _by_itself(house: House, held: Held, lease: Lease) -> Iterator[None]:
 def _render(house: House, lease: Lease) -> _UnderWay:
     started, case = house.now(), house.viewing.case(lease.case_id)
     instances, order = house.drafting.instances(case.id), house.drafting.order(case)
+    if misfits := house.identities.misfits(case):
+        house.audit.note("order left out", case.id, alarm=True, reason="; ".join(misfits))
     plan = house.draftsman.plan(case, instances, order)
     images = house.key_images.render(case, case.version + 1, plan, instances)
     priors = house.comparing.take(case.id, plan.priors)

@@ -26,6 +26,7 @@ from radplug.domain import (
 )
 from radplug.records.comparing import awaits_priors, search_anew
 from radplug.records.database import Database
+from radplug.records.identities import misfits
 from radplug.records.moves import move
 from radplug.records.receiving import INSTANCE, ORDER
 from radplug.records.schema import cases, deliveries, dictations, drafts, instances, orders
@@ -175,12 +176,13 @@ class Drafting:
         return list({(k.instance.series_uid, k.instance.sop_instance_uid): k for k in found}.values())
 
     def order(self, case: Case) -> Order | None:
-        """The order with the case's accession number."""
+        """The order with the case's accession number; none where it cannot be the case's, see `patient_guard`."""
         with self._database.reading() as connection:
             row = connection.execute(
                 sa.select(orders.c.facts).where(orders.c.accession_number == case.accession_number)
             ).first()
-        return ORDER.validate_python(row.facts) if row and case.accession_number else None
+            order = ORDER.validate_python(row.facts) if row and case.accession_number else None
+            return None if misfits(connection, case.id, order) else order
 
     def dictations(self, case: Case) -> list[Dictation]:
         """What was dictated for the case's study, in the order in which it was said."""

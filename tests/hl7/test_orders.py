@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hl7.errors import Malformed
 from hl7.header import Header
 from hl7.message import Message
 from hl7.orders import Order, build_order, read_order
-from hl7.patient import Patient
+from hl7.patient import Identifier, Patient
 
 MSH = "MSH|^~\\&|RIS|H|RADPLUG|H|20261123||{}|77|P|{}||||||UNICODE UTF-8\r"
 PID = "PID|1||4711^^^H||Doe^Jane\r"
@@ -33,6 +35,7 @@ def test_orm_o01(version: str) -> None:
         requested_procedure_id="RP1",
         indication="cough; fever",
         study_uid="1.2.3",
+        patient=(Identifier("4711", "H"),),
     )
 
 
@@ -52,6 +55,7 @@ def test_omi_o23() -> None:
         requested_procedure_id="RP2",
         indication="after fall",
         study_uid="1.2.4",
+        patient=(Identifier("4711", "H"),),
     )
 
 
@@ -70,14 +74,29 @@ def test_how_urgent_it_is(segments: str) -> None:
 
 def test_what_is_not_given_or_deleted_is_empty() -> None:
     order = order_in(MSH.format("ORM^O01", "2.3") + PID + 'ORC|NW|P1\rOBR|1|""||CT' + "|" * 14 + '""\r')
-    assert order == Order(accession_number="", placer_order_number="P1", procedure_code=("CT", "", ""))
+    assert replace(order, patient=()) == Order("", placer_order_number="P1", procedure_code=("CT", "", ""))
 
 
 def test_a_built_order_is_read_back(order: Order, patient: Patient, header: Header) -> None:
     message = Message.parse(build_order(order, patient, header))
-    assert read_order(message) == order
+    theirs = (Identifier(patient.id, patient.authority, patient.authority_oid),)
+    assert read_order(message) == replace(order, patient=theirs)
     assert (message.get("PID", 3), message.get("PID", 5, 1, 2)) == ("MRN1", "山田")
-    assert read_order(Message.parse(build_order(Order("A"), patient, header))) == Order("A")
+    assert read_order(Message.parse(build_order(Order("A"), patient, header))) == Order("A", patient=theirs)
+
+
+@pytest.mark.parametrize(
+    ("pid", "found"),
+    [
+        ("PID|1||1^^^A&1.2&ISO^MR~2^^^B^PI~3~4^^^C^AN~^^^D^MR", (("1", "A", "1.2"), ("2", "B", ""), ("3", "", ""))),
+        ("PID|1||4^^^C^AN~5^^^C^SS", (("4", "C", ""),)),
+        ("PID|1||", ()),
+        ("PV1||O", ()),
+    ],
+)
+def test_every_id_of_the_patient_and_no_account(pid: str, found: tuple[tuple[str, str, str], ...]) -> None:
+    order = order_in(MSH.format("ORM^O01", "2.3") + pid + "\rORC|NW|P1\rOBR|1|||CT\r")
+    assert order.patient == tuple(Identifier(*each) for each in found)
 
 
 @pytest.mark.parametrize(

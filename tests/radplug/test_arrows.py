@@ -29,9 +29,11 @@ MAY_IMPORT = {
     "radplug.completeness": WORD_FILES,
     "radplug.domain": {"radplug.completeness", "radplug.priors", *WORD_FILES},
     "radplug.desk": {"radplug.anchors", *WORD_FILES},
+    "radplug.patient_guard": {"radplug.priors", *WORD_FILES},
     "radplug.policy": {"radplug.domain"},
     "radplug.parts": {
         *("radplug.completeness", "radplug.desk", "radplug.domain", "radplug.policy", "radplug.priors", *WORD_FILES),
+        "radplug.patient_guard",
     },
     "radplug.pipeline": {
         *("radplug.parts", "radplug.completeness", "radplug.desk", "radplug.domain", "radplug.priors", *WORD_FILES),
@@ -54,6 +56,7 @@ MAY_IMPORT = {
         "radplug.desk",
         "radplug.insight",
         "radplug.domain",
+        "radplug.patient_guard",
         "radplug.people",
         "radplug.priors",
         *WORD_FILES,
@@ -108,9 +111,13 @@ MAY_IMPORT = {
     },
     "radplug.certificates": {"radplug.findings", "radplug.settings", "dicom_io"},
     "radplug.web_services": {"radplug.findings", "radplug.settings", "dicom_io"},
+    "radplug.document_identity": {
+        *("radplug.domain", "radplug.fhir", "radplug.patient_guard", "radplug.settings"),
+        *("dicom_io", "hl7"),
+    },
     "radplug.destinations": {
         *("radplug.certificates", "radplug.domain", "radplug.fhir", "radplug.settings", "radplug.study_store"),
-        "radplug.web_services",
+        *("radplug.document_identity", "radplug.patient_guard", "radplug.records", "radplug.web_services"),
         *("dicom_io", "hl7"),
     },
 }

@@ -85,7 +85,7 @@ def test_a_phrase_that_no_report_can_carry_is_refused_without_quoting_it(given: 
 def test_an_order_and_its_cancellation_are_taken_from_hl7_files(config: Path, tmp_path: Path) -> None:
     message = tmp_path / "order.hl7"
     message.write_bytes(
-        b"MSH|^~\\&|RIS|H|RADPLUG|H|20261123||ORM^O01|1|P|2.3\rPID|1||M1^^^H||Doe^J\r"
+        b"MSH|^~\\&|RIS|H|RADPLUG|H|20261123||ORM^O01|1|P|2.3\rPID|1||P1^^^H||Doe^J\r"
         b"ORC|NW|P1|F1\rOBR|1|P1|F1|36643-5^XR Chest^LN||||||||||||||ACC9|RP9\r"
     )
     assert run(config, "order", str(message)).exit_code == 0

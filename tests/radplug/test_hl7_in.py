@@ -77,7 +77,9 @@ def code_of(answer: Message) -> tuple[str, str]:
 
 
 def order(accession: str, control: str = "NW", indication: str = "cough") -> tuple[str, ...]:
-    return f"ORC|{control}|P1|F1", f"OBR|1|P1|F1|71020^Chest^C4|||||||||{indication}|||||{accession}", "ZDS|1.2^R|Z"
+    """Of the phantoms' patient; its study UID is not the one that the modality made."""
+    ordered = f"OBR|1|P1|F1|71020^Chest^C4|||||||||{indication}|||||{accession}"
+    return "PID|1||PHANTOM-1", f"ORC|{control}|P1|F1", ordered, "ZDS|1.2^R|Z"
 
 
 def said(accession: str, *texts: tuple[str, str], status: str = "P") -> tuple[str, ...]:

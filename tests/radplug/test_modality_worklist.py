@@ -25,6 +25,7 @@ from dicom_io.scheduled import Scheduled, find_scheduled
 from dicom_io.sending import Peer, echo
 from dicom_io.study import Patient
 from hl7.orders import Order
+from hl7.patient import Identifier
 from radplug import pipeline
 from radplug.acceptance import synthetic_study
 from radplug.acceptance.synthetic_study import SyntheticStudy
@@ -171,6 +172,7 @@ def test_the_order_of_a_study_is_found_and_stands_in_its_draft(
         indication="Husten, Müdigkeit",
         study_uid=study.study_uid,
         priority="S",
+        patient=(Identifier(case.patient.id),),
     )
     assert house.viewing.case(case.id).priority is Priority.STAT
     assert asked(house) == [{"outcome": "found", "taken": True, "again": False}]
