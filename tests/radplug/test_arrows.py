@@ -62,6 +62,7 @@ MAY_IMPORT = {
     "radplug.priors": {"dicom_io.study"},
     "radplug.study_store": {"radplug.domain", "dicom_io.part10", *WORD_FILES},
     "radplug.audit": {"radplug.records"},
+    "radplug.backups": {"radplug", "radplug.records", "radplug.study_store"},
     "radplug.lease_keeper": {"radplug.domain", "radplug.logs", "radplug.records"},
     "radplug.texts": set(),
     "radplug.rules": {"radplug.body_part", "radplug.domain", "radplug.priors", "radplug.texts", *WORD_FILES},
