@@ -15,18 +15,19 @@ import pytest
 import sqlalchemy as sa
 from kept_sites import arrive, events, files_of_instances, furnish, run, settings_file
 from peers import tool, wait_until
+from pydicom import dcmread
 from received_images import image
 from sites import hospital
 
 from radplug.acceptance import synthetic_study
+from radplug.acceptance.running_site import RunningSite
 from radplug.backups import manifest
 from radplug.backups.manifest import BackupFailed
 from radplug.backups.restoring import restore
 from radplug.backups.taking import backup
 from radplug.backups.verifying import verify
 from radplug.domain import CaseState, Received
-from radplug.records.schema import stations
-from radplug.settings import Settings, load
+from radplug.settings import Settings
 from radplug.wiring import House
 
 
@@ -120,6 +121,26 @@ def test_what_comes_while_files_are_copied_is_not_in_it(house: House, tmp_path: 
     assert made.instances == 3
     assert copied & set(files_of_instances(house)) == before
     assert len(files_of_instances(house)) == 8
+
+
+def test_what_goes_with_its_row_while_files_are_copied_is_not_missed(
+    house: House, elsewhere: tuple[str, Path], tmp_path: Path
+) -> None:
+    """As when an earlier study turns out to be another patient's."""
+    furnish(house)
+    fetched = house.store.keep(b"", b"prior", house.store.digest(b"prior"), house.now())
+    house.comparing.add(image("1.9"), fetched, house.now())
+
+    def forget(done: int, of: int) -> None:
+        for file in house.comparing.forget("1.9"):
+            house.store.remove(file)
+
+    made = take(house, tmp_path / "backup", progress=forget)  # after a key image, which is the first by name
+    assert (made.amiss, made.withdrawn) == ((), (fetched.file,))
+    restore(tmp_path / "backup", *elsewhere)
+    restored = opened(*elsewhere)
+    assert verify(restored.database, restored.store.root, house.now()).well
+    restored.database.close()
 
 
 def test_a_file_that_is_missing_or_changed_is_named_and_the_rest_is_backed_up(house: House, tmp_path: Path) -> None:
@@ -231,44 +252,47 @@ def test_where_a_backup_can_not_be_put_nothing_is_left(house: House, tmp_path: P
         take(house, tmp_path / "other", tmp_path)
 
 
-def test_the_commands_of_a_whole_site_at_work(tmp_path: Path, model: Path) -> None:
-    """Studies are drafted and sent while it is backed up; the backup, restored, is verified and goes on from there."""
+def test_a_whole_site_at_work_is_backed_up_and_another_goes_on_from_there(tmp_path: Path, model: Path) -> None:
+    """What was not sent yet is sent by both sites: as the same documents."""
     ended, sent = Event(), list[synthetic_study.SyntheticStudy]()
     with hospital(tmp_path / "site", model) as site, ThreadPoolExecutor(1) as sender:
-        studies = [site.study(f"study-{number}") for number in range(2)]
-        site.send(*studies[0].files)
-        site.wait_for(studies[0], CaseState.DELIVERED, 1, 90)
 
         def send_on() -> None:
             while not ended.is_set():
                 sent.append(site.study(f"more-{len(sent)}"))
                 site.send(*sent[-1].files)
 
-        sending = sender.submit(send_on)
-        try:
-            wait_until(lambda: sent, 60, "studies come")
-            result = run(site.running.file, "backup", str(tmp_path / "backup"))
-        finally:
-            ended.set()
-        sending.result()
+        with site.pacs.away():
+            study = site.study("study")
+            site.send(*study.files)
+            drafted = site.wait_for(study, CaseState.DRAFTED, 1, 90)
+            sending = sender.submit(send_on)
+            try:
+                wait_until(lambda: sent, 60, "studies come")
+                result = run(site.running.file, "backup", str(tmp_path / "backup"))
+            finally:
+                ended.set()
+            sending.result()
         assert (result.exit_code, "cases" in result.stdout) == (0, True), result.output
         assert "backup taken" in events(site.running.house)
-        documents = [d.document for d in site.running.house.viewing.deliveries(site.case(studies[0]).id)]
-    config = tmp_path / "restored.toml"
-    config.write_text(
-        site.running.file.read_text().replace(str(tmp_path / "site" / "data"), str(tmp_path / "restored"))
-    )
-    result = run(config, "restore", str(tmp_path / "backup"))
-    assert (result.exit_code, "radplug verify" in result.stdout) == (0, True), result.output
-    result = run(config, "verify", "--json")
-    assert (result.exit_code, json.loads(result.stdout)["amiss"]) == (0, []), result.output
-    house = House(load(config), "test")
-    case = house.viewing.case_of_study(studies[0].study_uid)
-    assert case is not None
-    assert [d.document for d in house.viewing.deliveries(case.id)] == documents
-    with house.database.reading() as connection:
-        assert connection.scalar(sa.select(sa.func.count()).select_from(stations)) == 0
-    house.database.close()
+        site.wait_for(study, CaseState.DELIVERED, 1, 90)
+        (before,) = (file for file in site.pacs.received if dcmread(file).StudyInstanceUID == study.study_uid)
+        site.running.stop()
+
+        toml = site.running.file.read_text().replace(str(tmp_path / "site" / "data"), str(tmp_path / "restored"))
+        config = tmp_path / "restored.toml"
+        config.write_text(toml)
+        result = run(config, "restore", str(tmp_path / "backup"))
+        assert (result.exit_code, "radplug verify" in result.stdout) == (0, True), result.output
+        result = run(config, "verify", "--json")
+        assert (result.exit_code, json.loads(result.stdout)["amiss"]) == (0, []), result.output
+        with RunningSite(tmp_path / "again", toml) as restored:
+            wait_until(
+                lambda: restored.house.viewing.case(drafted.id).state is CaseState.DELIVERED, 90, "the draft is sent"
+            )
+        of_study = [file for file in site.pacs.received if dcmread(file).StudyInstanceUID == study.study_uid]
+        assert [dcmread(file) for file in of_study] == [dcmread(before)] * 2
+        assert len({oru.read_bytes() for oru in site.ris.received if study.study_uid.encode() in oru.read_bytes()}) == 1
 
 
 def test_the_commands_say_what_stands_in_the_way(tmp_path: Path) -> None:
