@@ -67,9 +67,8 @@ def restore(
     out.print(f"{found.cases} cases, {found.files} files, as of {taken_at}", highlight=False)
     for file in found.amiss:
         out.print(f"was missing or changed when the backup was taken: {file}", highlight=False, soft_wrap=True)
-    out.print(
-        "next: `radplug verify`, then start `radplug up` or radplug.target; everybody signs in again", highlight=False
-    )
+    after = "next: `radplug verify`, then start `radplug up` or radplug.target; everybody signs in again"
+    out.print(after, highlight=False, soft_wrap=True)
 
 
 def _note_damages(house: House, found: verifying.Verified) -> None:

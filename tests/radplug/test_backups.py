@@ -21,7 +21,7 @@ from sites import hospital
 
 from radplug import pipeline
 from radplug.acceptance import synthetic_study
-from radplug.backups import manifest
+from radplug.backups import manifest, rows
 from radplug.backups.manifest import BackupFailed
 from radplug.backups.restoring import restore
 from radplug.backups.taking import backup
@@ -250,6 +250,11 @@ def test_where_a_backup_can_not_be_put_nothing_is_left(house: House, tmp_path: P
         take(house, tmp_path / "backup")
     with pytest.raises(BackupFailed, match="is no backup"):
         take(house, tmp_path / "other", tmp_path)
+
+
+def test_without_the_programs_of_postgresql_it_says_what_to_install() -> None:
+    with pytest.raises(BackupFailed, match="pg_nothing was not found: install .* postgresql-client-15"):
+        rows._program("pg_nothing", "15")
 
 
 def test_a_whole_site_at_work_is_backed_up_and_another_goes_on_from_there(tmp_path: Path, model: Path) -> None:

@@ -13,7 +13,7 @@ from received_images import image
 
 from radplug.backups.verifying import GRACE, verify
 from radplug.domain import Received
-from radplug.study_store import FileState, StudyStore
+from radplug.study_store import FileState
 from radplug.wiring import House
 
 
@@ -89,7 +89,3 @@ def test_the_command_names_what_is_amiss_and_a_resend_mends_it(house: House, con
     assert events(house).count("stored file damaged") == 1
     assert arrive(house, instance) is Received.MENDED
     assert run(config, "verify").exit_code == 0
-
-
-def test_the_store_and_verify_look_alike(tmp_path: Path) -> None:
-    assert not StudyStore(tmp_path, 0).holds("studies/none.dcm", "0" * 64)
