@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from datetime import datetime
+from functools import cache
 
 import sqlalchemy as sa
 from argon2 import PasswordHasher
@@ -22,6 +23,12 @@ SHORTEST_PASSWORD = 12
 _HASHER = PasswordHasher()  # argon2id, the library's parameters (RFC 9106, low memory)
 
 
+@cache
+def _nobodys() -> str:
+    """A hash of no password, so that an unknown name takes as long as a wrong password."""
+    return _HASHER.hash(secrets.token_hex())
+
+
 class BadAccount(Exception):
     """The account cannot be made; the text says why."""
 
@@ -29,7 +36,6 @@ class BadAccount(Exception):
 class People:
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._nobodys = _HASHER.hash(secrets.token_hex())  # so that an unknown name takes as long as a wrong password
 
     def add(self, name: str, role: Role, password: str, now: datetime) -> None:
         """Make an account, or give one another role and password; its sessions end.
@@ -79,7 +85,7 @@ class People:
         with self._database.reading() as connection:
             row = connection.execute(sa.select(accounts).where(accounts.c.name == name)).first()
         try:
-            _HASHER.verify(row.password if row else self._nobodys, password[:LONGEST_PASSWORD])
+            _HASHER.verify(row.password if row else _nobodys(), password[:LONGEST_PASSWORD])
         except (VerifyMismatchError, InvalidHashError):
             return None
         return Person(row.name, Role(row.role)) if row else None

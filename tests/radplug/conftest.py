@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny_checkpoint
+from argon2 import PasswordHasher
 from browsers import SCRIPT_ERRORS, Worker, chromium, signed_in, with_accounts
 from houses import house_at, send_study
 from playwright.sync_api import Browser, Page, expect
@@ -16,6 +18,7 @@ from radplug import pipeline
 from radplug.domain import Case
 from radplug.models import DEMO_CHECKPOINT
 from radplug.people import Role
+from radplug.records import people
 from radplug.settings import Settings
 from radplug.web.serving import serving
 from radplug.wiring import House
@@ -29,6 +32,14 @@ def no_script_fails() -> Iterator[None]:
     errors = SCRIPT_ERRORS.copy()
     SCRIPT_ERRORS.clear()
     assert not errors
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """argon2id as ever, but a hash takes no fifth of a second: tests sign in hundreds of times."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(people, "_HASHER", PasswordHasher(time_cost=1, memory_cost=64))
+        yield
 
 
 @pytest.fixture
@@ -92,14 +103,25 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     page.context.close()
 
 
-@pytest.fixture
-def drafted(build: Callable[..., House], tmp_path: Path) -> tuple[House, Case]:
-    """A case that the demo model has drafted."""
-    model = {"checkpoint": DEMO_CHECKPOINT, "threads": 1}
-    house = with_accounts(build(web={"port": 0}, model=model, drafting={"assume_body_part": "CHEST"}))
-    case = send_study(house, tmp_path / "study")
+@pytest.fixture(scope="session")
+def drafted_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Data of a house with accounts, and a case that the demo model has drafted; copy it, never write into it."""
+    root = tmp_path_factory.mktemp("drafted")
+    house = with_accounts(house_at(root, DEMO_CHECKPOINT, drafting={"assume_body_part": "CHEST"}))
+    case = send_study(house, root / "study")
     pipeline.draft(house, case.id, "worker")
-    return house, house.viewing.case(case.id)
+    house.database.close()
+    return root / "data"
+
+
+@pytest.fixture
+def drafted(build: Callable[..., House], tmp_path: Path, drafted_before: Path) -> tuple[House, Case]:
+    """A case that the demo model has drafted, in a house of the test's own."""
+    shutil.copytree(drafted_before, tmp_path / "data")
+    model = {"checkpoint": DEMO_CHECKPOINT, "threads": 1}
+    house = build(web={"port": 0}, model=model, drafting={"assume_body_part": "CHEST"})
+    (case,) = house.viewing.cases()
+    return house, case
 
 
 @pytest.fixture

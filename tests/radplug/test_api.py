@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
-from browsers import Client, with_accounts
-from houses import send_study
+from browsers import Client
 
 from radplug import pipeline
 from radplug.clock import BellBroken
 from radplug.domain import Case
-from radplug.models import DEMO_CHECKPOINT
 from radplug.people import Role
 from radplug.web.serving import serving
 from radplug.wiring import House
@@ -42,16 +39,13 @@ class Bell:
 
 
 @pytest.fixture
-def house(tmp_path: Path, build: Callable[..., House]) -> House:
-    model = {"checkpoint": DEMO_CHECKPOINT, "threads": 1}
-    return with_accounts(build(model=model, drafting={"assume_body_part": "CHEST"}, web={"port": 0}))
+def house(drafted: tuple[House, Case]) -> House:
+    return drafted[0]
 
 
 @pytest.fixture
-def case(house: House, tmp_path: Path) -> Case:
-    case = send_study(house, tmp_path / "study")
-    pipeline.draft(house, case.id, "worker")
-    return house.viewing.case(case.id)
+def case(drafted: tuple[House, Case]) -> Case:
+    return drafted[1]
 
 
 @pytest.fixture

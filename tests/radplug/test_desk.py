@@ -12,7 +12,6 @@ from model_runtime.draft_text import Author
 from radplug import pipeline
 from radplug.desk import BadEdit, Desk, Frame, Phrase, StaleEdit, moved, names, pinned, unpinned
 from radplug.domain import Case, UnknownCase
-from radplug.models import DEMO_CHECKPOINT
 from radplug.wiring import House
 
 SECTIONS = ("FINDINGS", "IMPRESSION")
@@ -58,15 +57,13 @@ def test_edits_that_cannot_be_made(what: Callable[[], object], why: str) -> None
 
 
 @pytest.fixture
-def house(tmp_path: Path, build: Callable[..., House]) -> House:
-    return build(model={"checkpoint": DEMO_CHECKPOINT, "threads": 1}, drafting={"assume_body_part": "CHEST"})
+def house(drafted: tuple[House, Case]) -> House:
+    return drafted[0]
 
 
 @pytest.fixture
-def case(house: House, tmp_path: Path) -> Case:
-    case = send_study(house, tmp_path / "study")
-    pipeline.draft(house, case.id, "worker")
-    return house.viewing.case(case.id)
+def case(drafted: tuple[House, Case]) -> Case:
+    return drafted[1]
 
 
 def pin(house: House, desk: Desk, text: str, section: str = "FINDINGS", *, key: str | None = None) -> Desk:
