@@ -253,7 +253,7 @@ def test_where_a_backup_can_not_be_put_nothing_is_left(house: House, tmp_path: P
 
 
 def test_without_the_programs_of_postgresql_it_says_what_to_install() -> None:
-    with pytest.raises(BackupFailed, match="pg_nothing was not found: install .* postgresql-client-15"):
+    with pytest.raises(BackupFailed, match=r"pg_nothing was not found: .* postgresql-client-15"):
         rows._program("pg_nothing", "15")
 
 
