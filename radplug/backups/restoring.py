@@ -12,7 +12,7 @@ from radplug.backups.manifest import FILES, BackupFailed, Manifest
 from radplug.backups.taking import CannotRead, copied
 from radplug.backups.verifying import Progress, quietly
 from radplug.records.database import Database, head, is_newer
-from radplug.records.schema import links, prior_instances, sessions, stations
+from radplug.records.schema import cases, deliveries, links, prior_instances, sessions, stations
 from radplug.study_store import make_private
 
 
@@ -47,6 +47,8 @@ def restore(folder: Path, database_url: str, root: Path, progress: Progress = qu
         with database.writing() as connection:
             for of_the_moment in (stations, sessions, links):
                 connection.execute(sa.delete(of_the_moment))
+            for leased in (cases, deliveries):  # by workers of the site that was
+                connection.execute(sa.update(leased).values(lease_until=None))
             gone = prior_instances.c.file.in_(found.withdrawn)  # while the backup was taken: a stranger's, say
             connection.execute(sa.delete(prior_instances).where(gone))
     finally:

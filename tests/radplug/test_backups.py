@@ -260,7 +260,7 @@ def test_without_the_programs_of_postgresql_it_says_what_to_install() -> None:
 def test_a_whole_site_at_work_is_backed_up_and_another_goes_on_from_there(tmp_path: Path, model: Path) -> None:
     """What was not sent yet is sent by both sites: as the same documents."""
     ended, sent = Event(), list[synthetic_study.SyntheticStudy]()
-    with hospital(tmp_path / "site", model) as site, ThreadPoolExecutor(1) as sender:
+    with hospital(tmp_path / "site", model, "longest_retry_seconds = 1") as site, ThreadPoolExecutor(1) as sender:
 
         def send_on() -> None:
             while not ended.is_set():
