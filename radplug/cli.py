@@ -11,7 +11,8 @@ import typer
 
 from dicom_io.errors import UnusableCertificate
 from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
-from radplug.commands import accepting, cases, conformance, setting_up, stations
+from radplug.backups.manifest import BackupFailed
+from radplug.commands import accepting, cases, conformance, keeping, setting_up, stations
 from radplug.commands.audit import audit
 from radplug.commands.console import complain
 from radplug.commands.rules import rules
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (stations, cases, setting_up, accepting, conformance):
+for group in (stations, cases, keeping, setting_up, accepting, conformance):
     app.add_typer(group.commands)
 app.add_typer(rules, name="rules", rich_help_panel=setting_up.PANEL)
 app.add_typer(audit, name="audit", rich_help_panel=setting_up.PANEL)
@@ -54,7 +55,7 @@ def main() -> None:
     try:
         app()
     except (
-        *(SettingsError, WrongSchema, AuditTrailBroken, UnknownCase, StationFailed),
+        *(SettingsError, WrongSchema, AuditTrailBroken, UnknownCase, StationFailed, BackupFailed),
         *(UnusableCheckpoint, UnusableAdapter, UnusableCertificate, UnusableText),
     ) as error:
         complain(str(error))

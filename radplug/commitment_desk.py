@@ -116,7 +116,7 @@ class CommitmentDesk:
         """Whether its file is as it came; one that is not is noted, so that the same instance, sent again, mends it."""
         if self._house.store.holds(copy.file, copy.sha256):
             return True
-        if self._house.commitment_requests.damaged(copy):
+        if self._house.commitment_requests.damaged(copy.id, copy.file):
             log.error("a stored file is gone, or holds other bytes than came", file=copy.file)
             self._house.audit.note("stored file damaged", alarm=True, file=copy.file)
         return False

@@ -14,6 +14,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from model_runtime.draft_text import Author, DraftText
+from radplug.backups.verifying import Verified
 from radplug.domain import Case, CaseState, Delivery, DeliveryState, Draft
 from radplug.findings import Finding
 from radplug.records.tokens import Token
@@ -185,6 +186,22 @@ def findings(console: Console, found: Sequence[Finding], as_json: bool) -> None:
     for finding in found:
         mark = Text("✓ ", "green") if finding.well else Text("✗ ", "bold red")
         console.print(mark.append(f"{finding.about}: ", "bold").append(finding.text, "not bold not green not red"))
+
+
+def verified(console: Console, found: Verified, as_json: bool) -> None:
+    amiss = [{"file": one.file, "kind": one.kind, "state": state} for one, state in found.amiss.items()]
+    if as_json:
+        print_json(console, {"files": found.files, "amiss": amiss, "orphans": found.orphans})
+        return
+    for told in amiss:
+        console.print(Text(f"{told['state']}: {told['kind']} {told['file']}", "red"), soft_wrap=True)
+    for orphan in found.orphans:
+        console.print(Text(f"no row names it: {orphan}", "dim"), soft_wrap=True)
+    whole = found.files - len(amiss)
+    console.print(f"{whole} of {found.files} files are whole; {len(found.orphans)} more have no row", highlight=False)
+    if amiss:
+        text = "an instance is mended when it is sent again; for the rest see docs/backup.md"
+        console.print(Text(text, "yellow"))
 
 
 def print_json(console: Console, value: object) -> None:

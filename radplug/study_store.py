@@ -11,13 +11,23 @@ import os
 import shutil
 import uuid
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
+from typing import BinaryIO
 
 from dicom_io.errors import NoSpace, Unreadable
 from dicom_io.part10 import read_transfer_syntax
 from radplug.domain import StoredFile
 
 PARTIAL = ".part"
+
+
+class FileState(StrEnum):
+    """How a file is found that a row names."""
+
+    WHOLE = "whole"
+    MISSING = "missing"
+    CHANGED = "changed"  # other bytes than came, or none that can be read
 
 
 class StudyStore:
@@ -55,12 +65,7 @@ class StudyStore:
 
     def holds(self, file: str, sha256: str) -> bool:
         """Whether an instance's file is there, with the very data set that came."""
-        try:
-            with (self.root / file).open("rb") as stream:
-                read_transfer_syntax(stream)
-                return hashlib.file_digest(stream, "sha256").hexdigest() == sha256
-        except (OSError, Unreadable):
-            return False
+        return look_at(self.root / file, sha256) is FileState.WHOLE
 
     def discard(self, stored: StoredFile) -> None:
         self.remove(stored.file)
@@ -88,6 +93,21 @@ class StudyStore:
         for path in left_over:
             path.unlink(missing_ok=True)
         return len(left_over)
+
+
+def look_at(path: Path, sha256: str = "") -> FileState:
+    """How an instance's file is, whose data set has that digest; without one: whether it is there, and not empty."""
+    try:
+        if not sha256:
+            return FileState.WHOLE if path.stat().st_size else FileState.CHANGED
+        with path.open("rb") as stream:
+            read_transfer_syntax(stream)
+            same = hashlib.file_digest(stream, "sha256").hexdigest() == sha256
+    except FileNotFoundError:
+        return FileState.MISSING
+    except (OSError, Unreadable):
+        return FileState.CHANGED
+    return FileState.WHOLE if same else FileState.CHANGED
 
 
 def make_private(folder: Path) -> None:
@@ -119,6 +139,11 @@ def write_durably(path: Path, *parts: bytes) -> None:
         partial.unlink(missing_ok=True)
         raise NoSpace(f"writing to the study store failed: {error.strerror}") from error
     _sync_folder(folder)
+
+
+def open_private(path: Path) -> BinaryIO:
+    """Open a file to be written, for our own user alone."""
+    return open(path, "wb", opener=_for_us_alone)
 
 
 def _for_us_alone(path: str, flags: int) -> int:

@@ -92,12 +92,12 @@ class CommitmentRequests:
         with self._database.reading() as connection:
             return [Copy(row.id, row.facts["sop_class_uid"], row.file, row.sha256) for row in connection.execute(rows)]
 
-    def damaged(self, copy: Copy) -> bool:
-        """Note that a copy's file is gone, or holds other bytes: the same instance, sent again, takes its place.
+    def damaged(self, instance_id: str, file: str) -> bool:
+        """Note that an instance's file is gone, or holds other bytes: the same instance, sent again, takes its place.
 
         False where that is known, or where another file has taken its place.
         """
-        this = (instances.c.id == copy.id, instances.c.file == copy.file, ~instances.c.damaged)
+        this = (instances.c.id == instance_id, instances.c.file == file, ~instances.c.damaged)
         with self._database.writing() as connection:
             return connection.execute(sa.update(instances).where(*this).values(damaged=True)).rowcount == 1
 

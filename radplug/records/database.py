@@ -60,11 +60,16 @@ class Database:
                 yield connection
 
     def migrate(self) -> None:
-        """Bring the schema to this version's; of several that try at once, one does, the others find it done."""
+        """Bring the schema to this version's; of several that try at once, one does, the others find it done.
+
+        Raises:
+            WrongSchema: a newer radplug has been at the database. Nothing is changed.
+        """
         config = _alembic()
         with self.writing() as connection:
             if not self._sqlite:
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+            _refuse_newer(_schema(connection))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
@@ -78,11 +83,17 @@ class Database:
 
     def require_schema(self) -> None:
         """Raises WrongSchema, with what to do, unless the schema is this version's."""
-        wanted = _head()
+        found = self.schema()
+        if found == head():
+            return
+        _refuse_newer(found)
+        is_at = f"is at schema {found}" if found else "has no schema yet"
+        raise WrongSchema(f"the database {is_at}, this radplug needs {head()}; run `radplug migrate`")
+
+    def schema(self) -> str | None:
+        """The schema that the database is at; None: it is empty."""
         with self.reading() as connection:
-            found = MigrationContext.configure(connection).get_current_revision()
-        if found != wanted:
-            raise WrongSchema(f"the database is at schema {found}, this radplug needs {wanted}; run `radplug migrate`")
+            return _schema(connection)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -96,9 +107,32 @@ def insert_or_ignore(connection: sa.Connection, table: sa.Table, values: dict[st
 
 
 @cache
-def _head() -> str | None:
+def _schemas() -> tuple[str, ...]:
+    """Those that this version knows, its own first."""
+    return tuple(script.revision for script in ScriptDirectory.from_config(_alembic()).walk_revisions())
+
+
+def head() -> str:
     """The schema of this version."""
-    return ScriptDirectory.from_config(_alembic()).get_current_head()
+    return _schemas()[0]
+
+
+def is_newer(schema: str | None) -> bool:
+    """Whether only a later radplug can have made it: this one knows its own schema and all those before."""
+    return schema is not None and schema not in _schemas()
+
+
+def _schema(connection: sa.Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _refuse_newer(found: str | None) -> None:
+    if is_newer(found):
+        raise WrongSchema(
+            f"the database is at schema {found}, and this radplug knows none after {head()}: a newer radplug has been "
+            "at it. Install that version again; or, to go back to this one, restore the backup that was taken before "
+            "the upgrade (`radplug restore`, docs/backup.md)"
+        )
 
 
 def _alembic() -> Config:

@@ -67,6 +67,7 @@ MAY_IMPORT = {
     "radplug.audit": {"radplug.domain", "radplug.records"},
     "radplug.audit_messages": {"radplug.domain"},
     "radplug.audit_file": {"radplug.audit_messages", "radplug.records"},
+    "radplug.backups": {"radplug", "radplug.records", "radplug.study_store"},
     "radplug.lease_keeper": {"radplug.domain", "radplug.logs", "radplug.records"},
     "radplug.texts": set(),
     "radplug.rules": {"radplug.body_part", "radplug.domain", "radplug.priors", "radplug.texts", *WORD_FILES},

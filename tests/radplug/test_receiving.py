@@ -54,7 +54,7 @@ def test_a_file_that_was_found_damaged_is_mended_once_by_many_senders(house: Hou
     receive(house, instance)
     (copy,) = house.commitment_requests.copies(instance.sop_instance_uid)
     house.store.path(copy.file).unlink()
-    assert [house.commitment_requests.damaged(copy) for _ in range(2)] == [True, False]
+    assert [house.commitment_requests.damaged(copy.id, copy.file) for _ in range(2)] == [True, False]
     assert house.commitment_requests.damages() == 1
     with ThreadPoolExecutor(8) as threads:
         outcomes = list(threads.map(lambda _: receive(house, instance), range(16)))
