@@ -49,7 +49,7 @@ def late_image(house: House, case: Case, folder: Path) -> None:
     """One more image of the case's study, drafted from."""
     _, second = synthetic_study.write(folder, 1_000_000_001, house.now(), views=2, size=128).files
     dataset = dcmread(second)
-    dataset.StudyInstanceUID = case.study_uid
+    dataset.StudyInstanceUID, dataset.AccessionNumber = case.study_uid, case.accession_number
     dataset.save_as(second)
     receive_file(house, second)
     pipeline.draft(house, case.id, "worker")
@@ -106,7 +106,7 @@ def test_a_draft_is_not_accepted_while_its_gaps_are_drafted_or_images_come(
     desk = site.desks.of(case.id, site.now())
     _, second = synthetic_study.write(tmp_path / "late", 1_000_000_001, site.now(), views=2, size=128).files
     dataset = dcmread(second)
-    dataset.StudyInstanceUID = case.study_uid
+    dataset.StudyInstanceUID, dataset.AccessionNumber = case.study_uid, case.accession_number
     dataset.save_as(second)
     receive_file(site, second)
     with pytest.raises(BadEdit, match="images have come since"):
