@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dicom_io.errors import UnusableCertificate
-from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
-from radplug.backups.manifest import BackupFailed
 from radplug.commands import accepting, cases, conformance, keeping, setting_up, stations
 from radplug.commands.audit import audit
-from radplug.commands.console import complain
+from radplug.commands.console import explaining
 from radplug.commands.rules import rules
 from radplug.commands.training import train
-from radplug.domain import UnknownCase
-from radplug.records.audit_chain import AuditTrailBroken
-from radplug.records.database import WrongSchema
-from radplug.settings import SettingsError
-from radplug.supervisor import StationFailed
-from radplug.texts.reading import UnusableText
 
 app = typer.Typer(
     name="radplug",
@@ -50,16 +40,10 @@ def start(
 
 
 def main() -> None:
-    """The entrance: what a person can mend is said without a traceback."""
+    """The entrance."""
     os.umask(0o077)  # what the stations write is for their own user alone
-    try:
+    with explaining():
         app()
-    except (
-        *(SettingsError, WrongSchema, AuditTrailBroken, UnknownCase, StationFailed, BackupFailed),
-        *(UnusableCheckpoint, UnusableAdapter, UnusableCertificate, UnusableText),
-    ) as error:
-        complain(str(error))
-        sys.exit(2)
 
 
 if __name__ == "__main__":

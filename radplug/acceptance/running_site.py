@@ -91,9 +91,7 @@ class RunningSite:
         self.house = House(self.settings, "onlooker")
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "radplug.cli", "--config", str(self.file), "up"]
-        with self._log.open("ab") as log:
-            self._up = subprocess.Popen(command, stdout=log, stderr=log)
+        self._up = start_radplug(self._log, "--config", str(self.file), "up")
         try:
             self._wait_until_ready()
         except BaseException:
@@ -132,6 +130,12 @@ class RunningSite:
         if not self.house.database.is_current():
             return 0
         return sum(station.ready_at is not None for station in self.house.stations.all())
+
+
+def start_radplug(log: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """The `radplug` command, whose output is appended to `log`."""
+    with log.open("ab") as output:
+        return subprocess.Popen([sys.executable, "-m", "radplug.cli", *arguments], stdout=output, stderr=output)
 
 
 def free_port() -> int:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from dicom_io.errors import UnusableCertificate
 from hl7.errors import Hl7Error
 from hl7.message import Message
+from model_runtime.errors import UnusableAdapter, UnusableCheckpoint
 from radplug import logs, settings
+from radplug.backups.manifest import BackupFailed
+from radplug.domain import UnknownCase
 from radplug.hl7_in.reading import order_in
 from radplug.notices import Cancelled, Ordered
+from radplug.records.audit_chain import AuditTrailBroken
+from radplug.records.database import WrongSchema
+from radplug.settings import SettingsError
+from radplug.supervisor import StationFailed
+from radplug.texts.reading import UnusableText
 from radplug.wiring import House
 
 out, err = Console(), Console(stderr=True)
@@ -26,6 +38,19 @@ class Stop(typer.Exit):
     def __init__(self, text: str) -> None:
         complain(text)
         super().__init__(2)
+
+
+@contextmanager
+def explaining() -> Iterator[None]:
+    """What a person can mend ends the process with a text and status 2, without a traceback."""
+    try:
+        yield
+    except (
+        *(SettingsError, WrongSchema, AuditTrailBroken, UnknownCase, StationFailed, BackupFailed),
+        *(UnusableCheckpoint, UnusableAdapter, UnusableCertificate, UnusableText),
+    ) as error:
+        complain(str(error))
+        sys.exit(2)
 
 
 def complain(text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Annotated, Literal
 
@@ -12,7 +13,7 @@ import typer
 from model_runtime.checkpoints.model_card import ModelCard
 from model_runtime.lora.adapter_card import AdapterCard
 from radplug import certificates
-from radplug.commands.console import Stop, house_of
+from radplug.commands.console import Stop, explaining, house_of
 from radplug.wiring import House
 
 PANEL = "Stations"
@@ -22,6 +23,7 @@ commands = typer.Typer()
 @commands.command(rich_help_panel=PANEL)
 def up(context: typer.Context) -> None:
     """Run all stations in the foreground until Ctrl-C; without broker.url, with a private Redis of their own."""
+    import radplug.stations  # noqa: F401  once, for all of them
     from radplug.clock import ring_for_everything
     from radplug.embedded_redis import EmbeddedRedis
     from radplug.supervisor import Supervisor, stations
@@ -38,13 +40,19 @@ def up(context: typer.Context) -> None:
     house.template_files  # noqa: B018
     house.database.migrate()
     house.rules  # noqa: B018
+    house.database.close()
+
+    def run(station: Sequence[str]) -> None:
+        with explaining():
+            commands(station, obj=context.obj, prog_name="radplug")
+
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with ExitStack() as stack:
         redis = None if house.settings.broker.url else stack.enter_context(EmbeddedRedis())
         extra = {"RADPLUG_BROKER__URL": redis.url} if redis else {}
-        supervisor = Supervisor(context.obj, extra, stations(house.settings.further_stations))
+        supervisor = Supervisor(stations(house.settings.further_stations), run, extra)
         stack.callback(supervisor.stop)
         supervisor.start()
         while not stop.wait(0.2):
@@ -52,6 +60,7 @@ def up(context: typer.Context) -> None:
             if redis and not redis.alive:
                 redis.start()
                 ring_for_everything(house)
+                house.database.close()
 
 
 @commands.command(rich_help_panel=PANEL)

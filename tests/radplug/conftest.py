@@ -13,8 +13,10 @@ from argon2 import PasswordHasher
 from browsers import SCRIPT_ERRORS, Worker, chromium, signed_in, with_accounts
 from houses import house_at, send_study
 from playwright.sync_api import Browser, Page, expect
+from preloaded import Radplug
 
 from radplug import pipeline
+from radplug.acceptance import running_site
 from radplug.domain import Case
 from radplug.models import DEMO_CHECKPOINT
 from radplug.people import Role
@@ -39,6 +41,14 @@ def cheap_passwords() -> Iterator[None]:
     """argon2id as ever, but a hash takes no fifth of a second: tests sign in hundreds of times."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(people, "_HASHER", PasswordHasher(time_cost=1, memory_cost=64))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_starts() -> Iterator[None]:
+    """A whole site takes two seconds of the processor's time instead of nine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running_site, "start_radplug", Radplug)
         yield
 
 
