@@ -21,7 +21,7 @@ class Radplug:
     """As subprocess.Popen has it, as far as tests ask."""
 
     def __init__(self, log: Path, *arguments: str) -> None:
-        self._process = FORKING.Process(target=_run, args=(str(log), arguments))
+        self._process = FORKING.Process(target=_run, args=(str(log), arguments, dict(os.environ)))
         self._process.start()
         self.pid = self._process.pid
 
@@ -46,8 +46,11 @@ class Radplug:
         return self._process.exitcode
 
 
-def _run(log: str, arguments: tuple[str, ...]) -> None:
+def _run(log: str, arguments: tuple[str, ...], environment: dict[str, str]) -> None:
     from radplug import cli
+
+    os.environ.clear()
+    os.environ.update(environment)
 
     output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     for stream in (1, 2):

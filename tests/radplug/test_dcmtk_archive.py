@@ -79,7 +79,7 @@ def series_of(port: int, study: SyntheticStudy, modality: str) -> list[str]:
         *("findscu", "-aec", PACS_AE, "-S", "-k", "QueryRetrieveLevel=SERIES", "-k", "SeriesInstanceUID"),
         *("-k", f"StudyInstanceUID={study.study_uid}", "-k", f"Modality={modality}", "127.0.0.1", port),
     )
-    return re.findall(r"\(0020,000e\) UI \[([\d.]+) ?\]", found)
+    return re.findall(r"\(0020,000e\) UI \[([\d.]+)\0?\]", found)  # a UID of odd length is padded with NUL
 
 
 def fetched(port: int, study: SyntheticStudy, series_uid: str, folder: Path) -> list[Path]:
